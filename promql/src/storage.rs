@@ -1,0 +1,108 @@
+//! What the engine asks of a storage. Owned here; an adapter in `server` joins it to the database.
+
+use model::{FloatHistogram, Labels, Matcher};
+use std::sync::Arc;
+
+/// Says what a selection is for, so that storage can skip work. Times in milliseconds since the epoch, both inclusive.
+#[derive(Clone, Debug, Default)]
+pub struct SelectHints {
+    /// First time of interest.
+    pub start: i64,
+    /// Last time of interest.
+    pub end: i64,
+    /// Distance of the evaluation steps; 0 for an instant query.
+    pub step: i64,
+    /// Length of the window; 0 for an instant selector.
+    pub range: i64,
+    /// The function or aggregation around it, or "".
+    pub func: &'static str,
+    /// Labels that the aggregation around it groups by.
+    pub grouping: Vec<String>,
+    /// `by` rather than `without`.
+    pub by: bool,
+    /// At most so many series; 0 for all.
+    pub limit: usize,
+}
+
+/// Why storage could not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StorageError(pub String);
+
+/// A storage, seen over any time.
+pub trait Queryable: Send + Sync {
+    /// The series that satisfy all matchers and may have samples in `hints.start..=hints.end`, sorted by labels.
+    ///
+    /// # Errors
+    /// Where storage could not be read.
+    fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError>;
+}
+
+/// What a selection found.
+#[derive(Default)]
+pub struct Selection {
+    /// The series, sorted by labels, each label set once.
+    pub series: Vec<Arc<dyn Series>>,
+    /// What the answer lacks, e.g. while replay goes on: becomes a warning of the query.
+    pub warnings: Vec<String>,
+}
+
+/// One series; read when needed, from any thread.
+pub trait Series: Send + Sync {
+    /// Its labels.
+    fn labels(&self) -> &Labels;
+    /// Appends the samples with `mint <= t <= maxt` to `out`, in order of time, one a timestamp.
+    ///
+    /// # Errors
+    /// Where storage could not be read, or is damaged there.
+    fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError>;
+}
+
+/// Samples of one series as columns. A float's value stands in `values`; where a sample is a histogram, `values` has 0 and
+/// `histograms` has an entry with the sample's index.
+#[derive(Clone, Debug, Default)]
+pub struct SampleBuffer {
+    /// Milliseconds since the epoch, ascending.
+    pub timestamps: Vec<i64>,
+    /// Values, as many as timestamps.
+    pub values: Vec<f64>,
+    /// (index, histogram), ascending; empty for a series of floats.
+    pub histograms: Vec<(usize, Arc<FloatHistogram>)>,
+    /// Start timestamps (0: unknown), as many as timestamps, or empty where none is known.
+    pub starts: Vec<i64>,
+}
+
+impl SampleBuffer {
+    /// Forgets the samples, keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps.clear();
+        self.values.clear();
+        self.histograms.clear();
+        self.starts.clear();
+    }
+
+    /// How many samples.
+    pub fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
+    /// Appends a float.
+    pub fn push_float(&mut self, t: i64, v: f64) {
+        self.timestamps.push(t);
+        self.values.push(v);
+        if !self.starts.is_empty() {
+            self.starts.push(0);
+        }
+    }
+
+    /// Appends a histogram.
+    pub fn push_histogram(&mut self, t: i64, h: Arc<FloatHistogram>) {
+        self.histograms.push((self.timestamps.len(), h));
+        self.push_float(t, 0.0);
+    }
+}

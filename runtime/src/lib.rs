@@ -1,0 +1,13 @@
+//! The process shell: clock, supervisor, shutdown, logs, own metrics, HTTP serving, the HTTP client.
+//!
+//! Invariant: knows no stage; the only place that reads a clock or spawns a task.
+
+pub mod clock;
+pub mod http;
+pub mod logs;
+pub mod metrics;
+pub mod supervisor;
+
+pub use clock::{Clock, SystemClock};
+pub use supervisor::{Stage, Supervisor};
+pub use tokio_util::sync::CancellationToken;

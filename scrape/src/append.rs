@@ -1,0 +1,70 @@
+//! Where scraped samples go. Owned here; an adapter in `server` joins it to the database.
+
+use model::{FloatHistogram, Labels};
+
+/// A series as the storage knows it: cheaper than its labels. 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SeriesRef(pub u64);
+
+/// Why a sample was refused. The others of the scrape are not harmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Older than the newest of its series, and no out-of-order window allows it.
+    #[error("out of order sample")]
+    OutOfOrder,
+    /// Another value at the same time.
+    #[error("duplicate sample for timestamp")]
+    Duplicate,
+    /// Too far from the newest sample of the whole storage.
+    #[error("out of bounds")]
+    OutOfBounds,
+    /// Older than the out-of-order window.
+    #[error("too old sample")]
+    TooOld,
+    /// The labels are none: a duplicate name, an empty set, …
+    #[error("invalid labels: {0}")]
+    InvalidLabels(String),
+    /// The storage cannot take it now (full disk, …): the whole scrape fails.
+    #[error("storage: {0}")]
+    Storage(String),
+}
+
+/// A storage that takes samples.
+pub trait Appendable: Send + Sync {
+    /// Begins a batch: all of it becomes visible at once at the commit, or nothing.
+    fn appender(&self) -> Box<dyn Appender>;
+}
+
+/// One batch. Dropped without a commit, nothing happened.
+pub trait Appender: Send {
+    /// Appends a float sample. `series` (where not 0) spares the look-up by labels; a reference that the storage no longer
+    /// knows is looked up by labels. `t` in milliseconds. Returns the reference to use next time.
+    ///
+    /// # Errors
+    /// Why this sample was refused.
+    fn append(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError>;
+
+    /// Appends a native histogram, as [`Appender::append`] does a float.
+    ///
+    /// # Errors
+    /// Why this sample was refused.
+    fn append_histogram(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        t: i64,
+        h: &FloatHistogram,
+    ) -> Result<SeriesRef, AppendError>;
+
+    /// Makes the batch visible and durable against the death of the process.
+    ///
+    /// # Errors
+    /// Where the log could not be written: nothing of the batch is visible then.
+    fn commit(self: Box<Self>) -> Result<(), AppendError>;
+}
