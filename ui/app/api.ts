@@ -6,7 +6,8 @@ export type Point = [time: number, value: string];
 export type QueryData =
   | { resultType: "vector"; result: { metric: LabelSet; value?: Point; histogram?: [number, unknown] }[] }
   | { resultType: "matrix"; result: { metric: LabelSet; values?: Point[]; histograms?: [number, unknown][] }[] }
-  | { resultType: "scalar" | "string"; result: Point };
+  | { resultType: "scalar"; result: Point }
+  | { resultType: "string"; result: Point };
 
 export interface Answer<T> {
   data: T;
