@@ -113,6 +113,9 @@ pub struct Options {
     /// Form of log lines.
     #[arg(long = "log.format", default_value = "logfmt", value_parser = ["logfmt", "json"])]
     pub log_format: String,
+    /// What the query page shows first: the page's own URL parameters. Not a flag.
+    #[arg(skip)]
+    pub home_query: Option<String>,
     #[command(flatten)]
     unused: Unused,
 }

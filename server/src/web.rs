@@ -28,7 +28,7 @@ const PAGES: [&str; 10] = [
 /// Everything the server answers, below its route prefix.
 pub(crate) fn router(state: Arc<State>) -> Router {
     let mut routes = Router::new()
-        .route("/", get(|Shared(state): Shared<Arc<State>>| async move { to_query(&state, None) }))
+        .route("/", get(|Shared(state): Shared<Arc<State>>| async move { to_query(&state, state.options.home_query.as_deref()) }))
         .route("/graph", get(|Shared(state): Shared<Arc<State>>, uri: Uri| async move { to_query(&state, uri.query()) }))
         .route("/-/healthy", get(|| async { "Pharos is Healthy.\n" }))
         .route("/-/ready", get(|| async { "Pharos is Ready.\n" }))

@@ -3,6 +3,7 @@
 mod admin;
 mod encode;
 mod error;
+mod histogram;
 mod meta;
 mod params;
 mod query;
