@@ -1,5 +1,7 @@
 //! Relabelling rules as they stand in the file.
 
+pub use model::relabel::Action as RelabelAction;
+
 section! {
     /// One relabelling rule. Unset fields take the defaults of `model::relabel`.
     pub struct RelabelConfig {
@@ -20,19 +22,22 @@ section! {
     }
 }
 
-words! {
-    /// What a rule does.
-    pub enum RelabelAction {
-        Replace = "replace",
-        Keep = "keep",
-        Drop = "drop",
-        KeepEqual = "keepequal",
-        DropEqual = "dropequal",
-        HashMod = "hashmod",
-        LabelMap = "labelmap",
-        LabelDrop = "labeldrop",
-        LabelKeep = "labelkeep",
-        Lowercase = "lowercase",
-        Uppercase = "uppercase",
+impl RelabelConfig {
+    /// The rule, checked and ready to apply; `legacy_names` restricts label names to ASCII letters, digits and underscores.
+    ///
+    /// # Errors
+    /// Where the regex is none, or fields do not go together.
+    pub fn compile(&self, legacy_names: bool) -> Result<model::relabel::Config, model::relabel::Error> {
+        let defaults = model::relabel::Rule::default();
+        model::relabel::Config::new(model::relabel::Rule {
+            source_labels: self.source_labels.clone(),
+            separator: self.separator.clone().unwrap_or(defaults.separator),
+            regex: self.regex.clone().unwrap_or(defaults.regex),
+            modulus: self.modulus.unwrap_or(defaults.modulus),
+            target_label: self.target_label.clone().unwrap_or(defaults.target_label),
+            replacement: self.replacement.clone().unwrap_or(defaults.replacement),
+            action: self.action.unwrap_or(defaults.action),
+            legacy_names,
+        })
     }
 }

@@ -357,6 +357,7 @@ fn is_plain(text: &str) -> bool {
     match first {
         'a'..='z' | 'A'..='Z' => !WORDS.iter().any(|w| text.eq_ignore_ascii_case(w)),
         '_' | '/' | '(' | '^' | '$' | '\\' => true,
+        '<' => text != "<<",
         // a digit is safe only before a letter that no number has
         '0'..='9' => text.bytes().any(|b| b.is_ascii_alphabetic() && !b"abcdefxoABCDEFXO".contains(&b)),
         _ => false,

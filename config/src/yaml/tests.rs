@@ -23,7 +23,7 @@ fn round_trips() {
         "scrape_configs:\n- job_name: a\n  honor_labels: true\n  params:\n    m:\n    - ''\n  scrape_interval: 1m30s\n  bearer_token: x\n  proxy_url: http://p\n  static_configs:\n  - targets:\n    - h:1\n    - '0x10'\n    labels:\n      a: '1'\n      b: 'true'\n",
     );
     check_round_trip(
-        "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{names: [a], port: 9, type: 'A'}]\n  consul_sd_configs: []\n",
+        "scrape_configs:\n- job_name: a\n  dns_sd_configs: [{names: [a], port: 9, type: A}]\n  consul_sd_configs: []\n",
         "scrape_configs:\n- job_name: a\n  dns_sd_configs:\n  - names:\n    - a\n    port: 9\n    type: A\n",
     );
 }
@@ -56,7 +56,7 @@ fn errors_name_line_and_field() {
     );
     check_error("a: 1\na: 2\n", "t.yml:2: a: key \"a\" already set in map");
     check_error("scrape_configs:\n-\n", "t.yml:2: scrape_configs[0]: empty or null section");
-    check_error("scrape_configs: {a: [}\n", "x");
+    check_error("scrape_configs: {a: [}\n", "t.yml:1: not valid YAML: mismatched bracket '[' closed by '}'");
 }
 
 #[test]
