@@ -1,0 +1,210 @@
+//! From discovered labels to a target: defaults, relabelling, URL.
+
+use crate::job::Job;
+use crate::status::{DroppedTarget, RejectedTarget};
+use discovery::TargetGroup;
+use model::{Labels, LabelsBuilder, duration, relabel};
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+use url::Url;
+
+const ADDRESS: &str = "__address__";
+const SCHEME: &str = "__scheme__";
+const METRICS_PATH: &str = "__metrics_path__";
+const INTERVAL: &str = "__scrape_interval__";
+const TIMEOUT: &str = "__scrape_timeout__";
+const PARAM_PREFIX: &str = "__param_";
+const META_PREFIX: &str = "__meta_";
+const RESERVED_PREFIX: &str = "__";
+
+/// Why discovered labels make no target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nowhere to go.
+    #[error("no address")]
+    NoAddress,
+    /// Not a host and port.
+    #[error("{0:?} is not a valid hostname")]
+    BadAddress(String),
+    /// Scheme, address, path and parameters do not make a URL.
+    #[error("{url:?} is not a valid URL: {reason}")]
+    BadUrl {
+        /// What they make.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// `__scrape_interval__` or `__scrape_timeout__` is none.
+    #[error("error parsing {label}: {reason}")]
+    BadDuration {
+        /// Which label.
+        label: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A scrape may take longer than until the next.
+    #[error("scrape timeout cannot be greater than scrape interval ({timeout:?} > {interval:?})")]
+    TimeoutAboveInterval {
+        /// The timeout.
+        timeout: String,
+        /// The interval.
+        interval: String,
+    },
+}
+
+/// Someone to scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What tells it from others: all labels after relabelling but the `__meta_` ones.
+    pub key: Labels,
+    /// The labels that its series get.
+    pub labels: Labels,
+    /// Where.
+    pub url: Url,
+    /// Time between scrapes, milliseconds.
+    pub interval_ms: i64,
+    /// Time for one scrape, milliseconds.
+    pub timeout_ms: i64,
+}
+
+/// What the groups of a job come to.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    /// Each with its labels as discovered; of equal ones the first.
+    pub(crate) targets: Vec<(Target, Labels)>,
+    /// The first dropped ones, and how many there are in all.
+    pub(crate) dropped: Vec<DroppedTarget>,
+    pub(crate) dropped_count: usize,
+    pub(crate) rejected: Vec<RejectedTarget>,
+}
+
+/// Targets of a job.
+pub(crate) fn resolve(groups: &[Arc<TargetGroup>], job: &Job) -> Resolved {
+    let mut resolved = Resolved::default();
+    let mut known = FxHashSet::default();
+    for group in groups {
+        for own in &group.targets {
+            let mut builder =
+                discovered(own.iter().chain(group.labels.iter().filter(|(n, _)| !own.contains_key(*n))), job);
+            let discovered = builder.finish();
+            if !relabel::process(&job.relabel, &mut builder) {
+                resolved.dropped_count += 1;
+                let limit = job.keep_dropped_targets as usize;
+                if limit == 0 || resolved.dropped.len() < limit {
+                    resolved.dropped.push(DroppedTarget { pool: job.name.clone(), discovered });
+                }
+                continue;
+            }
+            match Target::new(builder, job) {
+                Ok(target) => {
+                    if known.insert(target.key.clone()) {
+                        resolved.targets.push((target, discovered));
+                    }
+                }
+                Err(reason) => resolved.rejected.push(RejectedTarget {
+                    pool: job.name.clone(),
+                    discovered,
+                    reason: reason.to_string(),
+                }),
+            }
+        }
+    }
+    resolved
+}
+
+/// The labels that relabelling begins with.
+fn discovered<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>, job: &Job) -> LabelsBuilder {
+    let mut builder = LabelsBuilder::default();
+    for (name, value) in labels {
+        builder.set(name, value);
+    }
+    let mut default = |name: &str, value: &str| {
+        if builder.get(name).is_empty() {
+            builder.set(name, value);
+        }
+    };
+    default("job", &job.name);
+    default(INTERVAL, &duration::format_ms(job.interval_ms));
+    default(TIMEOUT, &duration::format_ms(job.timeout_ms));
+    default(METRICS_PATH, &job.metrics_path);
+    default(SCHEME, &job.scheme);
+    for (name, values) in &job.params {
+        if let Some(first) = values.first() {
+            default(&format!("{PARAM_PREFIX}{name}"), first);
+        }
+    }
+    builder
+}
+
+impl Target {
+    fn new(mut builder: LabelsBuilder, job: &Job) -> Result<Self, Error> {
+        let address = builder.get(ADDRESS).to_owned();
+        if address.is_empty() {
+            return Err(Error::NoAddress);
+        }
+        if address.contains('/') {
+            return Err(Error::BadAddress(address));
+        }
+        let interval_ms = positive(&builder, INTERVAL)?;
+        let timeout_ms = positive(&builder, TIMEOUT)?;
+        if timeout_ms > interval_ms {
+            let [timeout, interval] = [TIMEOUT, INTERVAL].map(|l| builder.get(l).to_owned());
+            return Err(Error::TimeoutAboveInterval { timeout, interval });
+        }
+        builder.retain(|name, _| !name.starts_with(META_PREFIX));
+        if builder.get("instance").is_empty() {
+            builder.set("instance", &address);
+        }
+        let url = url(&builder, &address, job)?;
+        let key = builder.finish();
+        let labels = Labels::from_sorted(key.iter().filter(|(name, _)| !name.starts_with(RESERVED_PREFIX)));
+        Ok(Target { key, labels, url, interval_ms, timeout_ms })
+    }
+
+    /// Spreads targets over an interval: a number that stays the same for the same target.
+    pub(crate) fn spread(&self) -> u64 {
+        // the packed form has much in common among targets: mix all bits into the low ones
+        let mut h = self.key.hash64() ^ 0x9e37_79b9_7f4a_7c15;
+        h = (h ^ (h >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        h = (h ^ (h >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        h ^ (h >> 31)
+    }
+}
+
+fn positive(builder: &LabelsBuilder, label: &'static str) -> Result<i64, Error> {
+    let bad = |reason: String| Error::BadDuration { label, reason };
+    match duration::parse_ms(builder.get(label)) {
+        Ok(0) => Err(bad("must not be 0".to_owned())),
+        Ok(ms) => Ok(ms),
+        Err(e) => Err(bad(e.to_string())),
+    }
+}
+
+fn url(builder: &LabelsBuilder, address: &str, job: &Job) -> Result<Url, Error> {
+    let base = format!("{}://{address}", builder.get(SCHEME));
+    let bad = |reason: String| Error::BadUrl { url: base.clone(), reason };
+    let mut url = Url::parse(&base).map_err(|e| bad(e.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("scheme must be http or https".to_owned()));
+    }
+    url.set_path(builder.get(METRICS_PATH));
+    let mut params: std::collections::BTreeMap<String, Vec<String>> = job.params.iter().cloned().collect();
+    for (name, value) in builder.iter() {
+        if let Some(name) = name.strip_prefix(PARAM_PREFIX) {
+            let values = params.entry(name.to_owned()).or_default();
+            match values.first_mut() {
+                Some(first) => value.clone_into(first),
+                None => values.push(value.to_owned()),
+            }
+        }
+    }
+    if params.values().any(|values| !values.is_empty()) {
+        let mut query = url.query_pairs_mut();
+        for (name, values) in &params {
+            for value in values {
+                query.append_pair(name, value);
+            }
+        }
+    }
+    Ok(url)
+}
