@@ -209,6 +209,11 @@ impl Collectors {
         self.0.contains(name)
     }
 
+    /// Those that run, in the order of the alphabet.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
+    }
+
     /// Exactly these; names that the agent does not have are left out.
     pub fn only(names: &[&str]) -> Self {
         let chosen = COLLECTORS.iter().filter(|c| c.default.is_some() && names.contains(&c.name));
