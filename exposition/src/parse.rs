@@ -174,8 +174,13 @@ impl<'a> Parser<'a> {
 
     /// Names the line of the last entry as the place of a cause found later, e.g. in its labels.
     pub fn error(&self, cause: Cause) -> Error {
+        Error { line: self.line(), cause }
+    }
+
+    /// The line of the last entry, counted from 1. Counts anew at each call.
+    pub fn line(&self) -> usize {
         let end = self.began.min(self.buf.len());
-        Error { line: memchr::memchr_iter(b'\n', &self.buf[..end]).count() + 1, cause }
+        memchr::memchr_iter(b'\n', &self.buf[..end]).count() + 1
     }
 
     /// How many bytes have been read.

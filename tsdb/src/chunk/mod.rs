@@ -1,5 +1,6 @@
 //! Chunks: compressed runs of samples of one series, as in `docs/chunk.md`.
 
+mod bits;
 pub mod head_file;
 mod xor;
 

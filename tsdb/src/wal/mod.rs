@@ -3,11 +3,37 @@
 pub mod checkpoint;
 pub mod read;
 pub mod records;
+mod tail;
+mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::disk::{self, Disk, Syncer};
+pub use write::Wal;
+
+use crate::disk::{self, Disk};
+
+/// Bytes of a page: fragments never cross its end.
+pub const PAGE_SIZE: usize = 32 * 1024;
+/// Bytes before a fragment's data: type, length, checksum.
+pub const FRAGMENT_HEADER: usize = 7;
+/// Bytes of a segment if nothing else is asked for.
+pub const DEFAULT_SEGMENT_SIZE: u64 = 128 << 20;
+const _: () = assert!(DEFAULT_SEGMENT_SIZE.is_multiple_of(PAGE_SIZE as u64) && PAGE_SIZE <= u16::MAX as usize);
+
+/// Which part of a record a fragment is: the low three bits of its first byte.
+mod part {
+    /// No fragment: the rest of the page is zero.
+    pub(super) const PADDING: u8 = 0;
+    pub(super) const FULL: u8 = 1;
+    pub(super) const FIRST: u8 = 2;
+    pub(super) const MIDDLE: u8 = 3;
+    pub(super) const LAST: u8 = 4;
+    pub(super) const MASK: u8 = 0b111;
+    /// The record is compressed with snappy.
+    pub(super) const SNAPPY: u8 = 0b1000;
+    /// The record is compressed with zstd.
+    pub(super) const ZSTD: u8 = 0b1_0000;
+}
 
 /// How records are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +50,7 @@ pub enum Compression {
 /// How a log is written.
 #[derive(Clone, Debug)]
 pub struct WalOptions {
-    /// Bytes of a segment, a multiple of 32 KiB.
+    /// Bytes of a segment; rounded up to whole pages. A record that is larger gets a larger segment of its own.
     pub segment_size: u64,
     /// How records are compressed.
     pub compression: Compression,
@@ -32,7 +58,7 @@ pub struct WalOptions {
 
 impl Default for WalOptions {
     fn default() -> Self {
-        WalOptions { segment_size: 128 << 20, compression: Compression::Snappy }
+        WalOptions { segment_size: DEFAULT_SEGMENT_SIZE, compression: Compression::Snappy }
     }
 }
 
@@ -49,7 +75,7 @@ pub enum Error {
         path: PathBuf,
         /// Its number.
         segment: u32,
-        /// Offset in bytes of the page fragment that cannot be used.
+        /// Offset in bytes of the fragment that cannot be used.
         offset: u64,
         /// What is wrong there.
         reason: &'static str,
@@ -64,65 +90,63 @@ pub enum Error {
         /// The first behind it.
         after: u32,
     },
-}
-
-/// A log that is being written.
-#[derive(Debug)]
-pub struct Wal {
-    _disk: Arc<dyn Disk>,
-}
-
-impl Wal {
-    /// Opens a log's directory (made if it is missing) and begins a NEW segment behind the last one, so that a torn tail is never
-    /// appended to.
-    pub fn open(_disk: Arc<dyn Disk>, _dir: &Path, _options: WalOptions) -> Result<Self, Error> {
-        todo!()
-    }
-    /// Writes a batch of records with one write(2), or one per segment where it crosses into the next. What it wrote survives
-    /// kill -9 once it returned; a power cut only after [`Wal::sync`]. After an error nothing of the batch counts as written.
-    pub fn log(&mut self, _records: &[&[u8]]) -> Result<(), Error> {
-        todo!()
-    }
-    /// Makes all that was logged durable.
-    pub fn sync(&mut self) -> Result<(), Error> {
-        todo!()
-    }
-    /// Makes all that has been logged durable without holding the log meanwhile: call its `sync` from another thread.
-    pub fn syncer(&self) -> Arc<dyn Syncer> {
-        todo!()
-    }
-    /// Ends the present segment (synced) and begins the next; returns the new one's number.
-    pub fn next_segment(&mut self) -> Result<u32, Error> {
-        todo!()
-    }
-    /// Removes the segments below the given number.
-    pub fn truncate(&mut self, _before: u32) -> Result<(), Error> {
-        todo!()
-    }
-    /// The oldest segment that is there.
-    pub fn first_segment(&self) -> u32 {
-        todo!()
-    }
-    /// The segment that is being written.
-    pub fn last_segment(&self) -> u32 {
-        todo!()
-    }
-    /// Bytes of all segments.
-    pub fn size(&self) -> u64 {
-        todo!()
-    }
-    /// The log's directory.
-    pub fn dir(&self) -> &Path {
-        todo!()
-    }
+    /// A record that cannot be compressed.
+    #[error("cannot compress a record of {len} bytes: {reason}")]
+    Compress {
+        /// The record's length in bytes.
+        len: usize,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Numbers of the segments in a directory, rising. A missing directory has none.
-pub fn segments(_disk: &dyn Disk, _dir: &Path) -> Result<Vec<u32>, Error> {
-    todo!()
+pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u32>, Error> {
+    Ok(segments_with_len(disk, dir)?.into_iter().map(|(segment, _)| segment).collect())
+}
+
+/// Numbers and lengths in bytes of the segments. Files of other names (set-aside ones, say) do not count.
+pub(crate) fn segments_with_len(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u32, u64)>, Error> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.is_not_found() => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut found: Vec<(u32, u64)> = entries
+        .iter()
+        .filter(|e| !e.is_dir && e.name.bytes().all(|b| b.is_ascii_digit()))
+        .filter_map(|e| Some((e.name.parse().ok()?, e.len)))
+        .collect();
+    found.sort_unstable();
+    for pair in found.windows(2) {
+        if pair[0].0 + 1 != pair[1].0 {
+            return Err(Error::Gap { dir: dir.to_owned(), before: pair[0].0, after: pair[1].0 });
+        }
+    }
+    Ok(found)
 }
 
 /// The file of a segment: eight digits.
 pub fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("{segment:08}"))
 }
+
+/// A name beside `path` that is still free: `<path>.<suffix>`, then with a number behind it.
+fn free_name(disk: &dyn Disk, path: &Path, suffix: &str) -> PathBuf {
+    let name = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{suffix}"));
+        if n > 0 {
+            name.push(format!(".{n}"));
+        }
+        PathBuf::from(name)
+    };
+    let mut n = 0;
+    while disk.exists(&name(n)) {
+        n += 1;
+    }
+    name(n)
+}
+
+#[cfg(test)]
+mod tests;
