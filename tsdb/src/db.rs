@@ -237,7 +237,6 @@ impl Inner {
             }
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let mint = mint.min(maxt - self.options.min_block_duration_ms).max(i64::MIN);
             let ulid = crate::blocks::new_ulid(self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {
