@@ -158,7 +158,7 @@ fn checkpoints_keep_what_is_needed() {
     let mut wal = open(dir.path(), 1 << 20, Compression::Zstd);
     let series = |ref_| records::SeriesRecord { ref_, labels: Labels::from_pairs([("n", format!("{ref_}"))]) };
     let sample = |ref_, t| records::SampleRecord { ref_, t, v: t as f64 };
-    let mut log = |wal: &mut Wal, encode: &dyn Fn(&mut Vec<u8>)| {
+    let log = |wal: &mut Wal, encode: &dyn Fn(&mut Vec<u8>)| {
         let mut record = Vec::new();
         encode(&mut record);
         wal.log(&[&record]).unwrap();
