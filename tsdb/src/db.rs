@@ -220,6 +220,7 @@ impl Inner {
         if !self.head.replay.is_done() {
             return Ok(());
         }
+        self.head.remove_unneeded_files()?;
         let result = self.cut_due_blocks().and_then(|()| self.compact_blocks());
         if result.is_err() {
             self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
