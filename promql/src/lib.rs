@@ -5,6 +5,7 @@
 pub mod ast;
 pub mod engine;
 pub mod functions;
+mod histogram;
 mod lexer;
 pub mod parser;
 mod printer;
