@@ -48,6 +48,9 @@ impl ScrapeManager {
         let mut before = std::mem::take(&mut inner.pools);
         for job in jobs.into_iter().map(Arc::new) {
             let name = job.name.clone();
+            for field in job.without_effect() {
+                tracing::warn!(pool = name, field, "this setting has no effect");
+            }
             let pool = match before.remove(&name) {
                 Some(mut pool) => {
                     pool.reload(job);
@@ -86,9 +89,10 @@ impl ScrapeManager {
         let mut all = Targets::default();
         for (name, pool) in &inner.pools {
             all.active.extend(pool.scrapers().iter().map(|s| s.snapshot()));
-            all.dropped.extend(pool.dropped.iter().cloned());
-            all.dropped_counts.insert(name.clone(), pool.dropped_count);
-            all.rejected.extend(pool.rejected.iter().cloned());
+            let (dropped, count) = pool.dropped();
+            all.dropped.extend(dropped.cloned());
+            all.dropped_counts.insert(name.clone(), count);
+            all.rejected.extend(pool.rejected().cloned());
         }
         all
     }
