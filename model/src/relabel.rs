@@ -306,7 +306,11 @@ impl Config {
         let mut mapped = Vec::new();
         for (name, value) in labels.iter() {
             if let Some(captures) = self.regex.compiled().captures(name) {
-                mapped.push((self.replacement.expand(&captures), value.to_owned()));
+                let name = self.replacement.expand(&captures);
+                // no label set may have an empty name
+                if !name.is_empty() {
+                    mapped.push((name, value.to_owned()));
+                }
             }
         }
         for (name, value) in mapped {

@@ -40,6 +40,9 @@ section! {
     }
 }
 
+/// How often files are read even without notice of a change, where unset.
+pub const DEFAULT_FILE_REFRESH: Duration = Duration::from_secs(300);
+
 section! {
     /// Objects of a Kubernetes cluster.
     pub struct KubernetesSdConfig {

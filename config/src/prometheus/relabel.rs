@@ -10,6 +10,7 @@ section! {
         /// What joins them; `;` where unset.
         separator: Option<String>,
         /// What the joined text must match, anchored; `(.*)` where unset.
+        #[serde(deserialize_with = "empty_is_set")]
         regex: Option<String>,
         /// Divisor of `hashmod`.
         modulus: Option<u64>,
@@ -18,6 +19,7 @@ section! {
         /// What is written; `$1` where unset.
         replacement: Option<String>,
         /// What is done; `replace` where unset.
+        #[serde(deserialize_with = "empty_is_set")]
         action: Option<RelabelAction>,
     }
 }
@@ -40,4 +42,25 @@ impl RelabelConfig {
             legacy_names,
         })
     }
+}
+
+impl RelabelConfig {
+    /// Fills in the defaults.
+    pub(super) fn fill(&mut self) {
+        let defaults = model::relabel::Rule::default();
+        self.separator.get_or_insert(defaults.separator);
+        self.regex.get_or_insert(defaults.regex);
+        self.replacement.get_or_insert(defaults.replacement);
+        self.action.get_or_insert(defaults.action);
+    }
+}
+
+/// Nothing after `regex:` is the empty expression, not the default one; nothing after `action:` is no action.
+fn empty_is_set<'de, D: serde::Deserializer<'de>, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    use serde::Deserialize as _;
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }

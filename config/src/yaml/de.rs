@@ -328,7 +328,7 @@ impl<'de> de::MapAccess<'de> for Section<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        while let Some((key, _, node)) = self.entries.get(self.next_entry) {
+        while let Some((key, ..)) = self.entries.get(self.next_entry) {
             let at = self.next_entry;
             self.next_entry += 1;
             if !self.fields.contains(&key.as_str()) {
@@ -337,11 +337,9 @@ impl<'de> de::MapAccess<'de> for Section<'_> {
             if let Some(taken) = self.taken.borrow_mut().get_mut(at) {
                 *taken = true;
             }
-            if node.kind != Kind::Null {
-                self.value = Some(at);
-                let text: StrDeserializer<'_, Error> = key.as_str().into_deserializer();
-                return seed.deserialize(text).map(Some);
-            }
+            self.value = Some(at);
+            let text: StrDeserializer<'_, Error> = key.as_str().into_deserializer();
+            return seed.deserialize(text).map(Some);
         }
         while let Some(field) = self.fields.get(self.next_inline) {
             self.next_inline += 1;

@@ -103,8 +103,10 @@ impl<'input> Builder<'input> {
     fn node(&mut self, event: Event<'input>, line: usize) -> Result<Node, Error> {
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let forced_text = tag.is_some_and(|t| t.core_suffix() == Some("str"));
-                (anchor, scalar(text.into_owned(), style == ScalarStyle::Plain && !forced_text))
+                let tag = tag.as_ref().and_then(|t| t.suffix_in_namespace("tag:yaml.org,2002:"));
+                let tag = tag.as_deref();
+                let text = if tag == Some("binary") { decode(&text, line)? } else { text.into_owned() };
+                (anchor, scalar(text, style == ScalarStyle::Plain && tag.is_none()))
             }
             Event::SequenceStart(_, anchor, _) => (anchor, self.list()?),
             Event::MappingStart(_, anchor, _) => (anchor, self.map()?),
@@ -187,6 +189,17 @@ fn merge(
         _ => return Err(Error::at(source.line, "map merge requires a map or a list of maps as the value")),
     }
     Ok(())
+}
+
+/// A text written in base64.
+fn decode(text: &str, line: usize) -> Result<String, Error> {
+    use base64::Engine as _;
+    let clean: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(clean);
+    bytes
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| Error::at(line, "!!binary value is not base64 of valid UTF-8"))
 }
 
 fn scalar(text: String, plain: bool) -> Kind {
