@@ -290,3 +290,111 @@ pub enum ValueType {
     /// Samples over time per series.
     Matrix,
 }
+
+impl BinaryOp {
+    /// As written in a query.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Mod => "%",
+            BinaryOp::Pow => "^",
+            BinaryOp::Atan2 => "atan2",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Unless => "unless",
+            BinaryOp::TrimUpper => "</",
+            BinaryOp::TrimLower => ">/",
+        }
+    }
+
+    /// Whether it compares, and so filters unless `bool` stands after it.
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge)
+    }
+
+    /// Whether it is `and`, `or` or `unless`.
+    pub fn is_set(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless)
+    }
+}
+
+impl AggregateOp {
+    /// As written in a query.
+    pub fn name(self) -> &'static str {
+        match self {
+            AggregateOp::Sum => "sum",
+            AggregateOp::Avg => "avg",
+            AggregateOp::Count => "count",
+            AggregateOp::Min => "min",
+            AggregateOp::Max => "max",
+            AggregateOp::Group => "group",
+            AggregateOp::Stddev => "stddev",
+            AggregateOp::Stdvar => "stdvar",
+            AggregateOp::Topk => "topk",
+            AggregateOp::Bottomk => "bottomk",
+            AggregateOp::CountValues => "count_values",
+            AggregateOp::Quantile => "quantile",
+            AggregateOp::Limitk => "limitk",
+            AggregateOp::LimitRatio => "limit_ratio",
+        }
+    }
+}
+
+impl ValueType {
+    /// As the HTTP API names it.
+    pub fn short(self) -> &'static str {
+        match self {
+            ValueType::None => "none",
+            ValueType::Scalar => "scalar",
+            ValueType::String => "string",
+            ValueType::Vector => "vector",
+            ValueType::Matrix => "matrix",
+        }
+    }
+
+    /// As the documentation names it.
+    pub fn documented(self) -> &'static str {
+        match self {
+            ValueType::Vector => "instant vector",
+            ValueType::Matrix => "range vector",
+            other => other.short(),
+        }
+    }
+}
+
+impl Expr {
+    /// What it yields.
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number { .. } => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Vector(_) | ExprKind::Aggregate { .. } => ValueType::Vector,
+            ExprKind::Matrix { .. } | ExprKind::Subquery { .. } => ValueType::Matrix,
+            ExprKind::Call { func, .. } => func.returns,
+            ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => expr.value_type(),
+            ExprKind::Binary { lhs, rhs, .. } => match lhs.value_type() {
+                ValueType::Scalar => rhs.value_type(),
+                other => other,
+            },
+        }
+    }
+
+    /// The expression within parentheses.
+    pub fn unwrapped(&self) -> &Expr {
+        let mut expr = self;
+        while let ExprKind::Paren(inner) = &expr.kind {
+            expr = inner;
+        }
+        expr
+    }
+}

@@ -3,5 +3,12 @@
 //! Invariant: pure. Evaluation time is an argument, storage is a trait ([`storage::Queryable`]); no clock, no tokio, no IO.
 
 pub mod ast;
+pub mod engine;
 pub mod functions;
+mod lexer;
+pub mod parser;
+mod printer;
 pub mod storage;
+
+pub use engine::{Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
+pub use parser::{Features, ParseError, parse, parse_selector, parse_with};
