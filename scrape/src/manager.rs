@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scraper::Shared;
 use crate::status::{TargetMetadata, Targets};
+use crate::timing::DEFAULT_TOLERANCE_MS;
 use discovery::TargetGroup;
 use parking_lot::Mutex;
 use runtime::Stage;
@@ -13,6 +14,7 @@ use runtime::clock::SharedClock;
 use runtime::metrics::Registry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Scrapes all targets of all jobs. Calls take effect at once; loops run in the stage until its token is cancelled.
 pub struct ScrapeManager {
@@ -37,8 +39,15 @@ impl ScrapeManager {
         registry: &Registry,
     ) -> Self {
         let metrics = Metrics::new(registry);
-        let shared = Shared { appendable, clock, metrics, buffers: Default::default() };
+        let tolerance_ms = DEFAULT_TOLERANCE_MS.into();
+        let shared = Shared { appendable, clock, metrics, buffers: Default::default(), tolerance_ms };
         ScrapeManager { stage, shared: Arc::new(shared), inner: Mutex::default() }
+    }
+
+    /// By how much timestamps may be moved onto the grid of a target, milliseconds (2 at first, 0 for not at all); never more
+    /// than a hundredth of its interval.
+    pub fn set_timestamp_tolerance(&self, ms: i64) {
+        self.shared.tolerance_ms.store(ms, Ordering::Relaxed);
     }
 
     /// These are the jobs now (see [`Job::all`]). Loops of jobs that did not change go on undisturbed; those of changed jobs

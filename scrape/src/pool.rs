@@ -206,7 +206,7 @@ async fn run(scraper: &Scraper, shared: &Shared, stop: &CancellationToken, new: 
             () = tokio::time::sleep(Duration::from_millis(wait as u64)) => {}
         }
         let now = shared.clock.now_ms();
-        let at = grid.align(due, now);
+        let at = grid.align(due, now, shared.tolerance_ms.load(Ordering::Relaxed));
         if let Some(last) = last.replace(at) {
             lengths.observe((at - last) as f64 / 1000.0);
         }

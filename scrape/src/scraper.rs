@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use runtime::clock::SharedClock;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 /// What all scrapers share.
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
+    /// By how much timestamps may be moved, milliseconds.
+    pub(crate) tolerance_ms: AtomicI64,
 }
 
 /// Why a scrape failed.
