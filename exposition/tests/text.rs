@@ -1,4 +1,5 @@
 //! What scraping reads: both formats through one door.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 use expect_test::{Expect, expect};
 use exposition::encode::TextEncoder;

@@ -162,6 +162,23 @@ impl Job {
         configs.iter().map(|c| Job::new(c, global)).collect()
     }
 
+    /// Fields that are set but do nothing here: native histograms come by the protobuf format, which is not read.
+    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
+        let c = &self.effective;
+        [
+            ("scrape_native_histograms", c.scrape_native_histograms == Some(true)),
+            ("convert_classic_histograms_to_nhcb", c.convert_classic_histograms_to_nhcb == Some(true)),
+            ("scrape_failure_log_file", c.scrape_failure_log_file.is_some()),
+            (
+                "scrape_protocols: PrometheusProto",
+                c.scrape_protocols.contains(&ScrapeProtocol::PrometheusProto),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(field, set)| set.then_some(field))
+        .collect()
+    }
+
     /// Whether loops of this job may go on under the other: all is equal but who the targets are.
     pub(crate) fn scrapes_as(&self, other: &Job) -> bool {
         let scraping = |job: &Job| ScrapeConfig {
@@ -202,8 +219,13 @@ fn effective(config: &ScrapeConfig, global: &GlobalConfig) -> ScrapeConfig {
         keep_dropped_targets,
         metric_name_validation_scheme,
         metric_name_escaping_scheme,
+        scrape_native_histograms,
+        convert_classic_histograms_to_nhcb,
         extra_scrape_metrics
     );
+    if c.scrape_failure_log_file.is_none() {
+        c.scrape_failure_log_file.clone_from(&global.scrape_failure_log_file);
+    }
     if c.scrape_protocols.is_empty() {
         c.scrape_protocols.clone_from(&global.scrape_protocols);
     }

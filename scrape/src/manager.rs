@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scraper::Shared;
 use crate::status::{TargetMetadata, Targets};
+use crate::timing::DEFAULT_TOLERANCE_MS;
 use discovery::TargetGroup;
 use parking_lot::Mutex;
 use runtime::Stage;
@@ -13,6 +14,7 @@ use runtime::clock::SharedClock;
 use runtime::metrics::Registry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Scrapes all targets of all jobs. Calls take effect at once; loops run in the stage until its token is cancelled.
 pub struct ScrapeManager {
@@ -37,8 +39,15 @@ impl ScrapeManager {
         registry: &Registry,
     ) -> Self {
         let metrics = Metrics::new(registry);
-        let shared = Shared { appendable, clock, metrics, buffers: Default::default() };
+        let tolerance_ms = DEFAULT_TOLERANCE_MS.into();
+        let shared = Shared { appendable, clock, metrics, buffers: Default::default(), tolerance_ms };
         ScrapeManager { stage, shared: Arc::new(shared), inner: Mutex::default() }
+    }
+
+    /// By how much timestamps may be moved onto the grid of a target, milliseconds (2 at first, 0 for not at all); never more
+    /// than a hundredth of its interval.
+    pub fn set_timestamp_tolerance(&self, ms: i64) {
+        self.shared.tolerance_ms.store(ms, Ordering::Relaxed);
     }
 
     /// These are the jobs now (see [`Job::all`]). Loops of jobs that did not change go on undisturbed; those of changed jobs
@@ -48,6 +57,9 @@ impl ScrapeManager {
         let mut before = std::mem::take(&mut inner.pools);
         for job in jobs.into_iter().map(Arc::new) {
             let name = job.name.clone();
+            for field in job.without_effect() {
+                tracing::warn!(pool = name, field, "this setting has no effect");
+            }
             let pool = match before.remove(&name) {
                 Some(mut pool) => {
                     pool.reload(job);
@@ -86,9 +98,10 @@ impl ScrapeManager {
         let mut all = Targets::default();
         for (name, pool) in &inner.pools {
             all.active.extend(pool.scrapers().iter().map(|s| s.snapshot()));
-            all.dropped.extend(pool.dropped.iter().cloned());
-            all.dropped_counts.insert(name.clone(), pool.dropped_count);
-            all.rejected.extend(pool.rejected.iter().cloned());
+            let (dropped, count) = pool.dropped();
+            all.dropped.extend(dropped.cloned());
+            all.dropped_counts.insert(name.clone(), count);
+            all.rejected.extend(pool.rejected().cloned());
         }
         all
     }

@@ -3,7 +3,7 @@
 use crate::job::Job;
 use crate::scraper::{Scraper, Shared};
 use crate::status::{DroppedTarget, RejectedTarget};
-use crate::target;
+use crate::target::{self, Resolved, Target};
 use crate::timing::Grid;
 use discovery::TargetGroup;
 use model::Labels;
@@ -19,10 +19,8 @@ pub(crate) struct Pool {
     stage: Stage,
     shared: Arc<Shared>,
     loops: FxHashMap<Labels, Loop>,
-    groups: Vec<Arc<TargetGroup>>,
-    pub(crate) dropped: Vec<DroppedTarget>,
-    pub(crate) dropped_count: usize,
-    pub(crate) rejected: Vec<RejectedTarget>,
+    /// In the order of discovery, with what they come to: a changed group alone is worked out anew.
+    groups: Vec<(Arc<TargetGroup>, Resolved)>,
 }
 
 /// A running loop.
@@ -39,16 +37,7 @@ impl Pool {
         shared.metrics.pools.inc();
         let limit = job.limits.targets as f64;
         shared.metrics.pool_target_limit.with(&[&job.name]).set(limit);
-        Pool {
-            job,
-            stage,
-            shared,
-            loops: FxHashMap::default(),
-            groups: Vec::new(),
-            dropped: Vec::new(),
-            dropped_count: 0,
-            rejected: Vec::new(),
-        }
+        Pool { job, stage, shared, loops: FxHashMap::default(), groups: Vec::new() }
     }
 
     /// The job changed, perhaps. Loops go on where nothing of theirs did; the others are replaced and keep what they know.
@@ -57,55 +46,80 @@ impl Pool {
         self.job = job;
         self.shared.metrics.pool_reloads.inc();
         self.shared.metrics.pool_target_limit.with(&[&self.job.name]).set(self.job.limits.targets as f64);
-        if !keeps {
-            for running in self.loops.values_mut() {
-                running.stop.cancel();
-                let next = Arc::new(running.scraper.succeed(self.job.clone()));
-                *running = start(&self.stage, &self.shared, next, None);
-            }
-        }
-        self.resolve();
+        let groups = std::mem::take(&mut self.groups).into_iter().map(|(group, _)| group).collect();
+        self.resolve(groups);
+        self.synchronise(!keeps);
     }
 
     /// Discovery gives these groups now.
     pub(crate) fn update(&mut self, groups: Vec<Arc<TargetGroup>>) {
-        if self.groups != groups {
-            self.groups = groups;
-            self.resolve();
+        self.resolve(groups);
+        self.synchronise(false);
+    }
+
+    fn resolve(&mut self, groups: Vec<Arc<TargetGroup>>) {
+        let before = std::mem::take(&mut self.groups).into_iter();
+        // groups are shared, so an unchanged one is the same allocation
+        let mut before: FxHashMap<_, _> = before.map(|known| (Arc::as_ptr(&known.0), known)).collect();
+        let known: Vec<_> = groups.iter().map(|group| before.remove(&Arc::as_ptr(group))).collect();
+        let mut kept: usize = known.iter().flatten().map(|(_, resolved)| resolved.dropped.len()).sum();
+        let most = match self.job.keep_dropped_targets {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        for (group, known) in groups.into_iter().zip(known) {
+            let entry = known.unwrap_or_else(|| {
+                let resolved = target::resolve(&group, &self.job, most.saturating_sub(kept));
+                kept += resolved.dropped.len();
+                for rejected in &resolved.rejected {
+                    let (labels, reason) = (&rejected.discovered, &rejected.reason);
+                    tracing::error!(pool = self.job.name, %labels, reason, "target cannot be scraped");
+                }
+                (group, resolved)
+            });
+            self.groups.push(entry);
         }
     }
 
-    /// Starts loops of new targets, ends those of gone ones.
-    fn resolve(&mut self) {
-        let resolved = target::resolve(&self.groups, &self.job);
-        for rejected in &resolved.rejected {
-            let (labels, reason) = (&rejected.discovered, &rejected.reason);
-            tracing::error!(pool = self.job.name, %labels, reason, "target cannot be scraped");
-        }
-        self.dropped = resolved.dropped;
-        self.dropped_count = resolved.dropped_count;
-        self.rejected = resolved.rejected;
+    /// Starts loops of new targets, ends those of gone ones, and replaces those that are to be fetched in another way (all,
+    /// with `replace`). Of equal targets one is scraped.
+    fn synchronise(&mut self, replace: bool) {
         let mut loops = FxHashMap::default();
-        let mut new = Vec::new();
-        for (target, discovered) in resolved.targets {
-            match self.loops.remove(&target.key) {
-                Some(running) => {
-                    running.scraper.set_discovered(discovered);
-                    loops.insert(target.key, running);
+        let mut new: FxHashMap<&Labels, (&Target, &Labels)> = FxHashMap::default();
+        for (target, discovered) in self.groups.iter().flat_map(|(_, resolved)| &resolved.targets) {
+            if let Some((key, mut running)) = self.loops.remove_entry(&target.key) {
+                if replace || running.scraper.target != *target {
+                    running.stop.cancel();
+                    let next = running.scraper.succeed(target.clone(), self.job.clone());
+                    running = start(&self.stage, &self.shared, Arc::new(next), None);
                 }
-                None => new.push((target, discovered)),
+                running.scraper.set_discovered(discovered.clone());
+                loops.insert(key, running);
+            } else if !loops.contains_key(&target.key) {
+                new.entry(&target.key).or_insert((target, discovered));
             }
+        }
+        let count = new.len();
+        for (key, (target, discovered)) in new {
+            let (job, shared) = (self.job.clone(), self.shared.clone());
+            let scraper = Arc::new(Scraper::new(target.clone(), discovered.clone(), job, shared));
+            loops.insert(key.clone(), start(&self.stage, &self.shared, scraper, Some(count)));
         }
         for gone in std::mem::replace(&mut self.loops, loops).into_values() {
             gone.end();
         }
-        let count = new.len();
-        for (target, discovered) in new {
-            let key = target.key.clone();
-            let scraper = Arc::new(Scraper::new(target, discovered, self.job.clone(), self.shared.clone()));
-            self.loops.insert(key, start(&self.stage, &self.shared, scraper, Some(count)));
-        }
         self.limit();
+    }
+
+    /// The targets that relabelling dropped, as many as are kept, and how many there are.
+    pub(crate) fn dropped(&self) -> (impl Iterator<Item = &DroppedTarget>, usize) {
+        let count = self.groups.iter().map(|(_, resolved)| resolved.dropped_count).sum();
+        (self.groups.iter().flat_map(|(_, resolved)| &resolved.dropped), count)
+    }
+
+    /// The targets that cannot be scraped.
+    pub(crate) fn rejected(&self) -> impl Iterator<Item = &RejectedTarget> {
+        self.groups.iter().flat_map(|(_, resolved)| &resolved.rejected)
     }
 
     /// Over the limit no target of the job is scraped: which ones should be?
@@ -192,7 +206,7 @@ async fn run(scraper: &Scraper, shared: &Shared, stop: &CancellationToken, new: 
             () = tokio::time::sleep(Duration::from_millis(wait as u64)) => {}
         }
         let now = shared.clock.now_ms();
-        let at = grid.align(due, now);
+        let at = grid.align(due, now, shared.tolerance_ms.load(Ordering::Relaxed));
         if let Some(last) = last.replace(at) {
             lengths.observe((at - last) as f64 / 1000.0);
         }

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use runtime::clock::SharedClock;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 /// What all scrapers share.
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
+    /// By how much timestamps may be moved, milliseconds.
+    pub(crate) tolerance_ms: AtomicI64,
 }
 
 /// Why a scrape failed.
@@ -81,10 +84,11 @@ impl Scraper {
         Scraper { target, job, shared, headers, state: Mutex::new(state), status }
     }
 
-    /// A scraper of the same target for a changed job; takes over what this one knows, which then stores nothing any more.
-    pub(crate) fn succeed(&self, job: Arc<Job>) -> Self {
+    /// A scraper of the same target (in another place, or at other times) for a changed job; takes over what this one knows,
+    /// which then stores nothing any more.
+    pub(crate) fn succeed(&self, target: Target, job: Arc<Job>) -> Self {
         let discovered = self.status.lock().discovered.clone();
-        let next = Scraper::new(self.target.clone(), discovered, job.clone(), self.shared.clone());
+        let next = Scraper::new(target, discovered, job.clone(), self.shared.clone());
         let mut state = self.state.lock();
         state.retired = true;
         let known = std::mem::take(&mut state.known);
@@ -319,10 +323,11 @@ fn mark_stale<'a>(
     at: i64,
 ) -> Result<(), AppendError> {
     for (reference, labels) in series {
-        match to.append(reference, labels, at, STALE_NAN) {
-            Err(e @ (AppendError::Storage(_) | AppendError::InvalidLabels(_))) => return Err(e),
-            // a newer sample is there: someone else writes this series now
-            Ok(_) | Err(_) => {}
+        // others say that a newer sample is there: someone else writes this series now
+        if let Err(e @ (AppendError::Storage(_) | AppendError::InvalidLabels(_))) =
+            to.append(reference, labels, at, STALE_NAN)
+        {
+            return Err(e);
         }
     }
     Ok(())

@@ -4,8 +4,6 @@ use crate::job::Job;
 use crate::status::{DroppedTarget, RejectedTarget};
 use discovery::TargetGroup;
 use model::{Labels, LabelsBuilder, duration, relabel};
-use rustc_hash::FxHashSet;
-use std::sync::Arc;
 use url::Url;
 
 const ADDRESS: &str = "__address__";
@@ -55,7 +53,7 @@ pub enum Error {
 /// Someone to scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What tells it from others: all labels after relabelling but the `__meta_` ones.
+    /// What tells it from others: all labels after relabelling but the `__meta_` ones and those of its times.
     pub key: Labels,
     /// The labels that its series get.
     pub labels: Labels,
@@ -67,10 +65,10 @@ pub struct Target {
     pub timeout_ms: i64,
 }
 
-/// What the groups of a job come to.
+/// What a group comes to under a job.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
-    /// Each with its labels as discovered; of equal ones the first.
+    /// Each with its labels as discovered.
     pub(crate) targets: Vec<(Target, Labels)>,
     /// The first dropped ones, and how many there are in all.
     pub(crate) dropped: Vec<DroppedTarget>,
@@ -78,34 +76,25 @@ pub(crate) struct Resolved {
     pub(crate) rejected: Vec<RejectedTarget>,
 }
 
-/// Targets of a job.
-pub(crate) fn resolve(groups: &[Arc<TargetGroup>], job: &Job) -> Resolved {
+/// Targets of a group; remembers at most `keep_dropped` dropped ones.
+pub(crate) fn resolve(group: &TargetGroup, job: &Job, keep_dropped: usize) -> Resolved {
     let mut resolved = Resolved::default();
-    let mut known = FxHashSet::default();
-    for group in groups {
-        for own in &group.targets {
-            let mut builder =
-                discovered(own.iter().chain(group.labels.iter().filter(|(n, _)| !own.contains_key(*n))), job);
-            let discovered = builder.finish();
-            if !relabel::process(&job.relabel, &mut builder) {
-                resolved.dropped_count += 1;
-                let limit = job.keep_dropped_targets as usize;
-                if limit == 0 || resolved.dropped.len() < limit {
-                    resolved.dropped.push(DroppedTarget { pool: job.name.clone(), discovered });
-                }
-                continue;
+    for own in &group.targets {
+        let shared = group.labels.iter().filter(|(name, _)| !own.contains_key(*name));
+        let mut builder = discovered(own.iter().chain(shared), job);
+        let discovered = builder.finish();
+        let pool = || job.name.clone();
+        if !relabel::process(&job.relabel, &mut builder) {
+            resolved.dropped_count += 1;
+            if resolved.dropped.len() < keep_dropped {
+                resolved.dropped.push(DroppedTarget { pool: pool(), discovered });
             }
-            match Target::new(builder, job) {
-                Ok(target) => {
-                    if known.insert(target.key.clone()) {
-                        resolved.targets.push((target, discovered));
-                    }
-                }
-                Err(reason) => resolved.rejected.push(RejectedTarget {
-                    pool: job.name.clone(),
-                    discovered,
-                    reason: reason.to_string(),
-                }),
+            continue;
+        }
+        match Target::new(builder, job) {
+            Ok(target) => resolved.targets.push((target, discovered)),
+            Err(e) => {
+                resolved.rejected.push(RejectedTarget { pool: pool(), discovered, reason: e.to_string() });
             }
         }
     }
@@ -156,6 +145,7 @@ impl Target {
             builder.set("instance", &address);
         }
         let url = url(&builder, &address, job)?;
+        builder.del(INTERVAL).del(TIMEOUT);
         let key = builder.finish();
         let labels = Labels::from_sorted(key.iter().filter(|(name, _)| !name.starts_with(RESERVED_PREFIX)));
         Ok(Target { key, labels, url, interval_ms, timeout_ms })
@@ -225,7 +215,7 @@ mod tests {
         let own = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let shared = [("__meta_a", "m"), ("team", "infra")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let group = TargetGroup { source: String::new(), labels: shared.into(), targets: vec![own] };
-        let resolved = resolve(&[Arc::new(group)], &job);
+        let resolved = resolve(&group, &job, 10);
         let mut told: Vec<String> = Vec::new();
         for (t, discovered) in resolved.targets {
             told.push(format!(

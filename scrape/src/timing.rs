@@ -1,7 +1,7 @@
 //! When to scrape: each target has a grid of its own, so that load is even and timestamps are equally far apart.
 
-/// Timestamps are moved onto the grid by at most so much, milliseconds.
-const TOLERANCE_MS: i64 = 2;
+/// Timestamps are moved onto the grid by at most so much where nothing else is asked for, milliseconds.
+pub(crate) const DEFAULT_TOLERANCE_MS: i64 = 2;
 /// New targets are scraped for the first time within so much for each of them, milliseconds: at once where they are few,
 /// without a burst of new series where they are many.
 const FIRST_SPREAD_MS: u64 = 5;
@@ -33,9 +33,10 @@ impl Grid {
         now - past + self.interval
     }
 
-    /// The timestamp of a scrape that was due at `due` and begins at `now`.
-    pub(crate) fn align(&self, due: i64, now: i64) -> i64 {
-        let tolerance = TOLERANCE_MS.min(self.interval / 100);
+    /// The timestamp of a scrape that was due at `due` and begins at `now`: the former where it is near enough, since equal
+    /// distances compress best. Never moved by more than a hundredth of the interval.
+    pub(crate) fn align(&self, due: i64, now: i64, tolerance_ms: i64) -> i64 {
+        let tolerance = tolerance_ms.min(self.interval / 100);
         if (now - due).abs() <= tolerance { due } else { now }
     }
 }
@@ -50,11 +51,17 @@ mod tests {
         assert_eq!(grid.after(0), 2345);
         assert_eq!(grid.after(2345), 7345);
         assert_eq!(grid.after(7344), 7345);
-        assert_eq!(
-            (grid.align(7345, 7347), grid.align(7345, 7348), grid.align(7345, 7344)),
-            (7345, 7348, 7345)
-        );
-        assert_eq!(Grid::new(100, 7).align(107, 109), 109);
+        for (now, tolerance, at) in [
+            (7347, 2, 7345),
+            (7348, 2, 7348),
+            (7344, 2, 7345),
+            (7395, 99, 7345),
+            (7396, 99, 7396),
+            (7346, 0, 7346),
+        ] {
+            assert_eq!(grid.align(7345, now, tolerance), at);
+        }
+        assert_eq!(Grid::new(100, 7).align(107, 109, 2), 109);
     }
 
     #[test]

@@ -115,6 +115,17 @@ async fn a_reload_does_not_disturb_the_grid() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_interval_goes_on_with_the_same_series() {
+    let world = World::new(&["a", "b"]);
+    world.pass(12).await;
+    world.manager.apply(jobs("scrape_interval: 2s\nscrape_timeout: 2s\ntarget_limit: 1"));
+    world.pass(30).await;
+    let (times, stale) = world.up("a");
+    assert!(stale.is_empty(), "{stale:?}");
+    assert!(times[times.len() - 10..].windows(2).all(|w| w[1] - w[0] == 2000), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gone_job_ends() {
     let world = World::new(&["a", "b"]);
     world.pass(2).await;

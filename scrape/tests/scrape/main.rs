@@ -1,4 +1,5 @@
 //! Scrapes real exporters on loopback into a storage that remembers.
+#![allow(clippy::unwrap_used)] // a test may panic
 
 mod loops;
 mod support;
@@ -379,6 +380,14 @@ async fn a_reload_keeps_what_is_known() {
     w.scrape(2000).await;
     assert_eq!(w.storage.looked_up(), known + 5);
     assert_eq!(w.storage.report("scrape_series_added", 2000), Some(0.0));
+    // another place: the second value of a parameter is in no label
+    w.manager.apply(jobs("params: {x: ['1', '2']}"));
+    w.manager.apply(jobs("params: {x: ['1', '3']}"));
+    w.scrape(2500).await;
+    assert!(w.exporter.asked().starts_with("GET /metrics?x=1&x=3 HTTP/1.1\r\n"));
+    assert_eq!(w.storage.report("scrape_series_added", 2500), Some(2.0));
+    w.manager.apply(jobs("sample_limit: 10"));
+    w.scrape(2700).await;
     // other labels: what is not there any more becomes stale
     w.manager.apply(jobs("metric_relabel_configs:\n  - {source_labels: [__name__], regex: a, action: drop}"));
     check(
@@ -404,4 +413,26 @@ async fn other_targets_go_on_beside_a_bad_one() {
     seen.sort_by_key(|(_, health)| health.as_str());
     let url = |address: &str| format!("http://{address}/metrics");
     assert_eq!(seen, [(url(&bad.address), Health::Down), (url(&w.exporter.address), Health::Up)]);
+}
+
+#[tokio::test]
+async fn tells_of_dropped_and_bad_targets() {
+    let job =
+        "keep_dropped_targets: 3\nrelabel_configs:\n  - {source_labels: [drop], regex: '1', action: drop}";
+    let w = World::new(job, "").await;
+    let group = |source: &str| {
+        let dropped = |i: usize| pairs(&[("__address__", &format!("h{i}")), ("drop", "1")]);
+        let mut targets: Vec<_> = (0..2).map(dropped).collect();
+        targets.push(pairs(&[("x", source)]));
+        Arc::new(TargetGroup { source: source.into(), labels: pairs(&[]), targets })
+    };
+    let groups = vec![group("one"), group("two")];
+    for _ in 0..2 {
+        w.manager.update_targets(HashMap::from([("j".to_owned(), groups.clone())]));
+        let told = w.manager.targets();
+        assert_eq!((told.dropped.len(), told.dropped_counts["j"], told.active.len()), (3, 4, 0));
+        let reasons: Vec<_> =
+            told.rejected.iter().map(|r| (r.discovered.get("x"), r.reason.as_str())).collect();
+        assert_eq!(reasons, [("one", "no address"), ("two", "no address")]);
+    }
 }

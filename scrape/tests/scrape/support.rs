@@ -1,5 +1,5 @@
 //! A storage that remembers what was appended, and an exporter that answers as told.
-#![allow(unreachable_pub)] // shared by the modules of this test
+#![allow(unreachable_pub, clippy::unwrap_used)] // shared by the modules of this test
 
 use flate2::write::GzEncoder;
 use model::{FloatHistogram, Labels, is_stale};
