@@ -102,7 +102,7 @@ cert() { # NAME SUBJECT NAMES
     -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$3") 2> /dev/null
 }
 node_certificates() {
-  local user config
+  local user
   mkdir -p "$STATE/pki"
   (
     cd "$STATE/pki"
@@ -115,12 +115,22 @@ node_certificates() {
     cert front-proxy /CN=front-proxy-client DNS:front-proxy-client
   )
   for user in admin kubelet; do
-    config=("$STATE/bin/kubectl" config "--kubeconfig=$STATE/$user.conf")
-    "${config[@]}" set-cluster "$CLUSTER" "--server=https://$NODE_IP:6443" "--certificate-authority=$STATE/pki/ca.crt" --embed-certs
-    "${config[@]}" set-credentials "$user" "--client-certificate=$STATE/pki/$user.crt" "--client-key=$STATE/pki/$user.key" --embed-certs
-    "${config[@]}" set-context "$CLUSTER" "--cluster=$CLUSTER" "--user=$user"
-    "${config[@]}" use-context "$CLUSTER"
-  done > /dev/null
+    cat > "$STATE/$user.conf" << YAML
+apiVersion: v1
+kind: Config
+clusters:
+  - name: $CLUSTER
+    cluster: {server: "https://$NODE_IP:6443", certificate-authority-data: $(base64 -w0 "$STATE/pki/ca.crt")}
+users:
+  - name: $user
+    user: {client-certificate-data: $(base64 -w0 "$STATE/pki/$user.crt"), client-key-data: $(base64 -w0 "$STATE/pki/$user.key")}
+contexts:
+  - name: $CLUSTER
+    context: {cluster: $CLUSTER, user: $user}
+current-context: $CLUSTER
+YAML
+    chmod 0600 "$STATE/$user.conf"
+  done
 }
 
 # ---- the parts
