@@ -155,6 +155,25 @@ pub(crate) const NETSTAT_FIELDS: &str = "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip
     Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|\
     Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$";
 
+impl Options {
+    /// `--node-name`, else `$NODE_NAME`.
+    pub(crate) fn node_name(&self) -> Option<String> {
+        or_env(&self.node_name, "NODE_NAME")
+    }
+    /// `--kube-state.lease-namespace`, else `$POD_NAMESPACE`.
+    pub(crate) fn lease_namespace(&self) -> Option<String> {
+        or_env(&self.lease_namespace, "POD_NAMESPACE")
+    }
+    /// `--kube-state.identity`, else `$POD_NAME`.
+    pub(crate) fn identity(&self) -> Option<String> {
+        or_env(&self.identity, "POD_NAME")
+    }
+}
+
+fn or_env(value: &Option<String>, variable: &str) -> Option<String> {
+    value.clone().or_else(|| std::env::var(variable).ok()).filter(|v| !v.is_empty())
+}
+
 impl Default for Options {
     fn default() -> Self {
         #[derive(clap::Parser)]

@@ -91,7 +91,9 @@ fn with_target(pairs: &[Pair<'_>], target: &Labels, honor: bool) -> LabelsBuilde
     let mut displaced: Vec<(&str, String)> = Vec::new();
     for (name, value) in target {
         let own = builder.get(name);
-        if own.is_empty() {
+        // an empty label is honoured too: this is how the Pushgateway says "no instance"
+        let given = honor && pairs.iter().any(|(n, _)| n == name);
+        if own.is_empty() && !given {
             builder.set(name, value);
         } else if !honor {
             displaced.push((name, own.to_owned()));

@@ -208,3 +208,96 @@ fn url(builder: &LabelsBuilder, address: &str, job: &Job) -> Result<Url, Error> 
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::prometheus::Config;
+    use expect_test::{Expect, expect};
+
+    /// Resolves one target with these labels under a job with these further lines.
+    #[track_caller]
+    fn check(job: &str, labels: &[(&str, &str)], expected: Expect) {
+        let indented: String = job.lines().map(|l| format!("    {l}\n")).collect();
+        let text = format!("scrape_configs:\n  - job_name: j\n{indented}");
+        let config = Config::parse(&text, "test.yml").unwrap();
+        let job = Job::new(&config.scrape_configs[0], &config.global).unwrap();
+        let own = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let shared = [("__meta_a", "m"), ("team", "infra")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let group = TargetGroup { source: String::new(), labels: shared.into(), targets: vec![own] };
+        let resolved = resolve(&[Arc::new(group)], &job);
+        let mut told: Vec<String> = Vec::new();
+        for (t, discovered) in resolved.targets {
+            told.push(format!(
+                "{} {} every {} ms within {} ms",
+                t.labels, t.url, t.interval_ms, t.timeout_ms
+            ));
+            assert_eq!(discovered.get("__meta_a"), "m");
+        }
+        told.extend(resolved.dropped.iter().map(|d| format!("dropped {}", d.discovered)));
+        told.extend(resolved.rejected.iter().map(|r| format!("rejected: {}", r.reason)));
+        expected.assert_eq(&told.join("\n"));
+    }
+
+    #[test]
+    fn defaults() {
+        check(
+            "",
+            &[("__address__", "h:1"), ("team", "own")],
+            expect![[
+                r#"{instance="h:1", job="j", team="own"} http://h:1/metrics every 60000 ms within 10000 ms"#
+            ]],
+        );
+        check(
+            "scheme: https\nmetrics_path: /m\nscrape_interval: 5s\nparams: {b: [x y, z], a: ['1']}",
+            &[("__address__", "[::1]:9"), ("__param_b", "first"), ("instance", "i"), ("__param_c", "3")],
+            expect![[
+                r#"{instance="i", job="j", team="infra"} https://[::1]:9/m?a=1&b=first&b=z&c=3 every 5000 ms within 5000 ms"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn relabelling_decides() {
+        check(
+            "relabel_configs:\n  - {source_labels: [__meta_a], target_label: a}\n  - {target_label: __metrics_path__, replacement: /x}\n  - {target_label: __scrape_interval__, replacement: 1m30s}",
+            &[("__address__", "h")],
+            expect![[
+                r#"{a="m", instance="h", job="j", team="infra"} http://h/x every 90000 ms within 10000 ms"#
+            ]],
+        );
+        check(
+            "relabel_configs:\n  - {source_labels: [__meta_a], regex: m, action: drop}",
+            &[("__address__", "h")],
+            expect![[
+                r#"dropped {__address__="h", __meta_a="m", __metrics_path__="/metrics", __scheme__="http", __scrape_interval__="1m", __scrape_timeout__="10s", job="j", team="infra"}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn bad_targets_say_why() {
+        check("", &[("x", "y")], expect!["rejected: no address"]);
+        check("", &[("__address__", "h/p")], expect![[r#"rejected: "h/p" is not a valid hostname"#]]);
+        check(
+            "",
+            &[("__address__", "h:port")],
+            expect![[r#"rejected: "http://h:port" is not a valid URL: invalid port number"#]],
+        );
+        check(
+            "",
+            &[("__address__", "h"), ("__scrape_interval__", "soon")],
+            expect![[r#"rejected: error parsing __scrape_interval__: not a valid duration string: "soon""#]],
+        );
+        check(
+            "",
+            &[("__address__", "h"), ("__scrape_timeout__", "0s")],
+            expect!["rejected: error parsing __scrape_timeout__: must not be 0"],
+        );
+        check(
+            "",
+            &[("__address__", "h"), ("__scrape_timeout__", "2m")],
+            expect![[r#"rejected: scrape timeout cannot be greater than scrape interval ("2m" > "1m")"#]],
+        );
+    }
+}

@@ -220,6 +220,7 @@ impl Inner {
         if !self.head.replay.is_done() {
             return Ok(());
         }
+        self.head.remove_unneeded_files()?;
         let result = self.cut_due_blocks().and_then(|()| self.compact_blocks());
         if result.is_err() {
             self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
@@ -237,7 +238,6 @@ impl Inner {
             }
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let mint = mint.min(maxt - self.options.min_block_duration_ms).max(i64::MIN);
             let ulid = crate::blocks::new_ulid(self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {

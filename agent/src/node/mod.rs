@@ -238,7 +238,13 @@ pub(crate) enum GatherError {
 }
 
 impl NodeMetrics {
-    pub(crate) fn new(options: &Options, clock: SharedClock, stage: Stage) -> Result<Self, SetupError> {
+    /// `own`: the agent's own metrics, shown with those of the node.
+    pub(crate) fn new(
+        options: &Options,
+        clock: SharedClock,
+        stage: &Stage,
+        own: Registry,
+    ) -> Result<Self, SetupError> {
         let host = Host {
             proc: options.procfs.clone(),
             sys: options.sysfs.clone(),
@@ -246,8 +252,8 @@ impl NodeMetrics {
             udev: options.udev.clone(),
             clock,
         };
-        let collecting = Collecting::new(options, host)?;
-        Ok(NodeMetrics { worker: Worker::start(&stage, collecting), enabled: options.collectors.clone() })
+        let collecting = Collecting::new(options, host, own)?;
+        Ok(NodeMetrics { worker: Worker::start(stage, collecting), enabled: options.collectors.clone() })
     }
 
     pub(crate) async fn gather(&self, filter: Filter) -> Result<String, GatherError> {
@@ -268,13 +274,13 @@ struct Collecting {
 }
 
 impl Collecting {
-    fn new(options: &Options, host: Host) -> Result<Self, SetupError> {
+    fn new(options: &Options, host: Host, own: Registry) -> Result<Self, SetupError> {
         let stat = SharedFile::new(host.proc.join("stat"));
         let mut collectors = Vec::new();
         for name in options.collectors.names() {
             collectors.push((name, make(name, options, &host, &stat)?));
         }
-        let own = (!options.disable_exporter_metrics).then(Registry::with_process);
+        let own = (!options.disable_exporter_metrics).then_some(own);
         Ok(Collecting { clock: host.clock, collectors, own, size: 16 << 10, took: Vec::new(), scrapes: 0 })
     }
 

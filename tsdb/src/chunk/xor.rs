@@ -7,7 +7,7 @@
 //! ```
 
 use super::Error;
-use super::bits::{BitReader, put_bits, reserve};
+use super::bits::{BitReader, put_bits, put_dod, reserve};
 use crate::encoding::{self, Reader, put_uvarint, put_varint};
 
 /// "No window of significant bits yet."
@@ -73,7 +73,7 @@ impl XorChunk {
             n => {
                 assert!(n < u16::MAX, "a chunk holds at most 65,535 samples");
                 let delta = t.wrapping_sub(self.t) as u64;
-                self.put_dod(delta.wrapping_sub(self.delta) as i64);
+                put_dod(&mut self.bytes, &mut self.free, delta.wrapping_sub(self.delta) as i64);
                 self.put_value(v);
                 self.delta = delta;
             }
@@ -95,22 +95,6 @@ impl XorChunk {
         reserve(&mut self.bytes, 8);
         self.bytes.extend_from_slice(&v.to_bits().to_be_bytes());
         (self.leading, self.trailing, self.free) = (NO_WINDOW, 0, 0);
-    }
-
-    #[inline]
-    fn put_dod(&mut self, dod: i64) {
-        // The ranges are not symmetric: 14 bits hold -8191 to 8192.
-        let (value, n) = match dod {
-            0 => (0, 1),
-            -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
-            -65_535..=65_536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
-            -524_287..=524_288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-            _ => {
-                put_bits(&mut self.bytes, &mut self.free, 0b1111, 4);
-                (dod as u64, 64)
-            }
-        };
-        put_bits(&mut self.bytes, &mut self.free, value, n);
     }
 
     #[inline]

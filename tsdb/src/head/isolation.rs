@@ -57,6 +57,18 @@ impl Isolation {
         *commits
     }
 
+    /// Counts as a commit without samples: whoever opened a querier before it is told apart from whoever does after.
+    pub(crate) fn mark(&self) -> u64 {
+        let mut commits = self.commits.write();
+        *commits += 1;
+        *commits
+    }
+
+    /// Whether all open queriers were opened after a mark.
+    pub(crate) fn is_past(&self, mark: u64) -> bool {
+        self.notes.lock().open.keys().next().is_none_or(|&oldest| oldest >= mark)
+    }
+
     /// Begins a selection of a querier.
     pub(crate) fn select(&self, sees: u64) -> Selecting<'_> {
         let commits = self.commits.read();

@@ -63,6 +63,8 @@ pub(crate) struct Head {
     /// Series with full chunks in memory. Bounded by the series: each flush empties it.
     full: Mutex<Vec<u32>>,
     isolation: Isolation,
+    /// Files with nothing from this time on may go when all queriers are past this mark.
+    unneeded: Mutex<Option<(i64, u64)>>,
     batches: Mutex<Vec<appender::Batch>>,
     /// Samples before it are refused.
     min_valid: AtomicI64,
@@ -111,6 +113,7 @@ impl Head {
             chunks: Mutex::new(chunks),
             full: Mutex::default(),
             isolation: Isolation::default(),
+            unneeded: Mutex::default(),
             batches: Mutex::default(),
             min_valid: AtomicI64::new(min_valid),
             held_from: AtomicI64::new(min_valid),

@@ -174,14 +174,26 @@ impl Head {
         // a series that was removed in between has no labels any more; its samples are in a block
         Ok(with_labels.filter(|(labels, _)| !labels.is_empty()).collect())
     }
+}
 
-    /// Opens a querier: what it sees, for [`Head::select`] and [`Head::close_querier`].
-    pub(crate) fn open_querier(&self) -> u64 {
-        self.isolation.open()
+/// What a querier sees of the head. The files that its answers lie in stay as long as it does.
+#[derive(Debug)]
+pub(crate) struct View {
+    head: Arc<Head>,
+    pub(crate) sees: u64,
+    pub(crate) reader: HeadChunkReader,
+}
+
+impl View {
+    pub(crate) fn open(head: Arc<Head>) -> Arc<Self> {
+        let sees = head.isolation.open();
+        let reader = head.chunks.lock().reader();
+        Arc::new(View { head, sees, reader })
     }
+}
 
-    /// Closes a querier.
-    pub(crate) fn close_querier(&self, sees: u64) {
-        self.isolation.close(sees);
+impl Drop for View {
+    fn drop(&mut self) {
+        self.head.isolation.close(self.sees);
     }
 }

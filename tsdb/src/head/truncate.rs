@@ -42,8 +42,21 @@ impl Head {
                 self.max_time.store(i64::MIN, SeqCst);
             }
         }
-        self.chunks.lock().truncate(mint)?;
+        self.chunks.lock().cut_file()?;
+        *self.unneeded.lock() = Some((mint, self.isolation.mark()));
         self.metrics.head_truncations.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Removes head chunk files that lie before the last truncation, once no querier from before it is open.
+    pub(crate) fn remove_unneeded_files(&self) -> Result<(), Error> {
+        let mut unneeded = self.unneeded.lock();
+        if let Some((mint, mark)) = *unneeded
+            && self.isolation.is_past(mark)
+        {
+            self.chunks.lock().truncate(mint)?;
+            *unneeded = None;
+        }
         Ok(())
     }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use model::Labels;
 
 use crate::block::{Block, ChunkMeta, Interval};
-use crate::chunk::head_file::HeadChunkReader;
 use crate::chunk::{Encoding, decode_xor};
 use crate::error::Error;
-use crate::head::read::HeadPart;
+use crate::head::read::{HeadPart, View};
 
 /// One series; read when needed, from any thread, as often as needed.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub struct SeriesEntry {
 /// Samples of the series in one place.
 #[derive(Debug)]
 pub(crate) enum Part {
-    Head(HeadPart, Arc<HeadChunkReader>),
+    Head(HeadPart, Arc<View>),
     Block { block: Arc<Block>, chunks: Vec<ChunkMeta>, deleted: Vec<Interval> },
 }
 
@@ -53,11 +52,11 @@ impl SeriesEntry {
         let mut rising = true;
         for part in &self.parts {
             match part {
-                Part::Head(part, reader) => {
+                Part::Head(part, view) => {
                     let range = (mint, maxt.min(part.visible_to));
                     for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
                         let at = ts.len();
-                        chunk.read(reader, range, (ts, vs), &self.labels)?;
+                        chunk.read(&view.reader, range, (ts, vs), &self.labels)?;
                         rising &= continues(ts, start, at);
                     }
                 }

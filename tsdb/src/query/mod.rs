@@ -16,6 +16,7 @@ pub use entry::SeriesEntry;
 use crate::block::{Block, SeriesRef};
 use crate::db::Inner;
 use crate::error::Error;
+use crate::head::read::View;
 use block_source::BlockSource;
 use entry::Part;
 
@@ -23,20 +24,14 @@ use entry::Part;
 #[derive(Debug)]
 pub struct Querier {
     db: Arc<Inner>,
-    sees: u64,
+    view: Arc<View>,
     warnings: Mutex<BTreeSet<String>>,
-}
-
-impl Drop for Querier {
-    fn drop(&mut self) {
-        self.db.head.close_querier(self.sees);
-    }
 }
 
 impl Querier {
     pub(crate) fn new(db: Arc<Inner>) -> Self {
-        let sees = db.head.open_querier();
-        Querier { db, sees, warnings: Mutex::default() }
+        let view = View::open(db.head.clone());
+        Querier { db, view, warnings: Mutex::default() }
     }
 
     /// What the answers so far lack, e.g. while replay goes on.
@@ -65,9 +60,8 @@ impl Querier {
         let mut found: Vec<(Labels, Part)> = Vec::new();
         // The head first: what leaves it meanwhile is in a block by then.
         if self.head_reaches(maxt) {
-            let held = self.db.head.select(matchers, (mint, maxt), self.sees)?;
-            let reader = Arc::new(self.db.head.chunks.lock().reader());
-            found.extend(held.into_iter().map(|(labels, part)| (labels, Part::Head(part, reader.clone()))));
+            let held = self.db.head.select(matchers, (mint, maxt), self.view.sees)?;
+            found.extend(held.into_iter().map(|(labels, part)| (labels, Part::Head(part, self.view.clone()))));
         }
         let mut sources = usize::from(!found.is_empty());
         for block in self.blocks(mint, maxt) {
