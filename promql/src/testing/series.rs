@@ -143,8 +143,8 @@ fn number(text: &str) -> Result<f64> {
 
 /// `a`, `axn`, `a+bxn`, `a-bxn`
 fn numbers(token: &str, out: &mut Vec<Option<Item>>) -> Result<()> {
-    let hex = token.to_ascii_lowercase().contains("0x");
-    let Some((values, n)) = token.rsplit_once('x').filter(|_| !hex || token.matches('x').count() > 1) else {
+    // `x` always repeats: hexadecimal numbers have no place here
+    let Some((values, n)) = token.rsplit_once('x') else {
         out.push(Some(Item::Float(number(token)?)));
         return Ok(());
     };
