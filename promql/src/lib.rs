@@ -10,6 +10,7 @@ mod lexer;
 pub mod parser;
 mod printer;
 pub mod storage;
+pub mod testing;
 
 pub use engine::{Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
 pub use parser::{Features, ParseError, parse, parse_selector, parse_with};

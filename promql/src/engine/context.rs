@@ -21,10 +21,6 @@ impl Steps {
         self.start + self.step * i as i64
     }
 
-    pub(crate) fn end(&self) -> i64 {
-        self.time(self.n.max(1) - 1)
-    }
-
     /// The first time alone.
     pub(crate) fn first(&self) -> Steps {
         Steps { n: 1, ..*self }

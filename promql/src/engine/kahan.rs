@@ -84,10 +84,6 @@ impl Variance {
         self.aux.add(delta * (v - (self.mean.sum + self.mean.c)));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0.0
-    }
-
     pub(crate) fn value(&self) -> f64 {
         (self.aux.sum + self.aux.c) / self.count
     }

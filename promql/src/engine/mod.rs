@@ -27,7 +27,7 @@ mod select;
 mod topk;
 mod window;
 
-pub(crate) use classic::nearly;
+pub(crate) use classic::{nearly, parse_bound};
 pub(crate) use kahan::Kahan;
 pub use options::{Cancel, EngineOptions, QueryOptions};
 pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};

@@ -91,9 +91,10 @@ pub(crate) fn interpolate(
     }
     let mut grown = histogram::sub(b, a).ok()?.h;
     histogram::scale(&mut grown, share);
-    grown.counter_reset = a.counter_reset;
     let mut h = histogram::add(a, &grown).ok()?.h;
-    h.counter_reset = a.counter_reset;
+    // whether the counter was reset at `a` says nothing about the time after it
+    let gauge = a.counter_reset == CounterReset::Gauge;
+    h.counter_reset = if gauge { CounterReset::Gauge } else { CounterReset::Unknown };
     Some(h)
 }
 
