@@ -392,7 +392,11 @@ impl Shared {
             }
             match state.files.get(&ref_.file()) {
                 None => {
-                    return Err(Error::Corrupt { path: path(), offset: ref_.offset(), reason: "no such file" });
+                    return Err(Error::Corrupt {
+                        path: path(),
+                        offset: ref_.offset(),
+                        reason: "no such file",
+                    });
                 }
                 Some(file) => {
                     // The mapping may end within or before the chunk while the file has grown: then map it anew.
