@@ -9,6 +9,7 @@
 //! ```
 
 mod chunks;
+mod dirs;
 mod index;
 pub mod meta;
 mod open;
@@ -17,6 +18,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use dirs::{list, remove, remove_leftovers, set_aside};
 pub use index::postings::Postings;
 pub use meta::{BlockDesc, BlockMeta, BlockStats, Compaction};
 pub use open::Block;

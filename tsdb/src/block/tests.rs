@@ -83,7 +83,9 @@ fn a_small_index_by_hand() {
     let first = ref_(&expected);
     // Two labels; chunks [10, 20] at 8 and [30, 30]: first chunk 1 + 1 + data + 4 bytes.
     let len = xor(&[(10, 1.0), (20, 2.0)]).bytes().len() as u8 + 6;
-    for entry in [vec![2, 0, 4, 3, 1, 2, 20, 10, 8, 10, 0, len * 2], vec![2, 0, 4, 3, 2, 1, 30, 0, 8 + len + 17]] {
+    for entry in
+        [vec![2, 0, 4, 3, 1, 2, 20, 10, 8, 10, 0, len * 2], vec![2, 0, 4, 3, 2, 1, 30, 0, 8 + len + 17]]
+    {
         expected.resize(expected.len().next_multiple_of(16), 0);
         expected.push(entry.len() as u8);
         expected.extend(&entry);
@@ -126,7 +128,8 @@ fn everything_comes_back() {
             ("instance", format!("10.0.0.{i}")),
             (if i % 2 == 0 { "even" } else { "odd" }, "ü".repeat(i as usize % 90)),
         ]);
-        series.insert(labels, (0..i % 3 + 1).map(|c| vec![(c * 100, i as f64), (c * 100 + 50, 0.5)]).collect());
+        series
+            .insert(labels, (0..i % 3 + 1).map(|c| vec![(c * 100, i as f64), (c * 100 + 50, 0.5)]).collect());
     }
     let meta = write(dir.path(), &series, 4096);
     let block_dir = dir.path().join(meta.ulid.to_string());
@@ -190,7 +193,9 @@ fn tombstones_survive_reopening() {
     let block = Block::open(disk(), &block_dir).unwrap();
     assert!(!block.has_tombstones());
     let ref_ = block.postings("job", "b").unwrap().next().unwrap();
-    block.add_tombstones(&[(ref_, Interval { mint: 0, maxt: 5 }), (ref_, Interval { mint: 6, maxt: 9 })]).unwrap();
+    block
+        .add_tombstones(&[(ref_, Interval { mint: 0, maxt: 5 }), (ref_, Interval { mint: 6, maxt: 9 })])
+        .unwrap();
     for block in [&block, &Block::open(disk(), &block_dir).unwrap()] {
         assert_eq!(block.tombstones(ref_), [Interval { mint: 0, maxt: 9 }]);
         assert_eq!(block.num_tombstones(), 1);

@@ -10,11 +10,11 @@ use super::chunks::{ChunkFilesWriter, MAX_SEGMENT};
 use super::index::write::IndexWriter;
 use super::tombstones::{self, Tombstones};
 use super::{BlockMeta, BlockStats, ChunkData, ChunkMeta, Compaction, Error, meta};
-use crate::chunk::Encoding;
+use crate::chunk::{DenseEncoder, Encoding};
 use crate::disk::Disk;
 
 /// What a block's directory is called until it is complete: Prometheus and Pharos both remove such directories at the start.
-pub const CREATION_SUFFIX: &str = ".tmp-for-creation";
+pub(super) const CREATION_SUFFIX: &str = ".tmp-for-creation";
 
 /// Writes a block: series in order of their labels, then [`BlockWriter::finish`].
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct BlockWriter {
     stats: BlockStats,
     last: Option<Labels>,
     metas: Vec<ChunkMeta>,
+    encoder: DenseEncoder,
+    encoded: Vec<u8>,
 }
 
 impl BlockWriter {
@@ -55,6 +57,8 @@ impl BlockWriter {
             stats: BlockStats::default(),
             last: None,
             metas: Vec::new(),
+            encoder: DenseEncoder::new(),
+            encoded: Vec::new(),
             disk,
         })
     }
@@ -78,7 +82,9 @@ impl BlockWriter {
         for (i, chunk) in chunks.iter().enumerate() {
             let follows = i == 0 || chunks[i - 1].maxt < chunk.mint;
             if chunk.maxt < chunk.mint || !follows {
-                return Err(self.unwritable(format!("chunks of series {labels} overlap at {} ms", chunk.mint)));
+                return Err(
+                    self.unwritable(format!("chunks of series {labels} overlap at {} ms", chunk.mint))
+                );
             }
         }
         for chunk in chunks {
@@ -97,6 +103,28 @@ impl BlockWriter {
         self.index.add(pairs.into_iter(), &self.metas)?;
         self.last = Some(labels.clone());
         Ok(())
+    }
+
+    /// Adds a series of floats from its samples, in order of time, encoded as densely as the format allows. Blocks written so are about a fifth
+    /// smaller than with the chunks of the head.
+    pub fn add_series_samples(&mut self, labels: &Labels, ts: &[i64], vs: &[f64]) -> Result<(), Error> {
+        let mut bytes = std::mem::take(&mut self.encoded);
+        bytes.clear();
+        let mut ends = Vec::new();
+        let Ok(()) = self.encoder.encode(ts, vs, |mint, maxt, encoding, data| {
+            bytes.extend_from_slice(data);
+            ends.push((mint, maxt, encoding, bytes.len()));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let mut begin = 0;
+        let mut chunks = Vec::with_capacity(ends.len());
+        for &(mint, maxt, encoding, end) in &ends {
+            chunks.push(ChunkData { mint, maxt, encoding, bytes: &bytes[begin..end] });
+            begin = end;
+        }
+        let added = self.add_series(labels, &chunks);
+        self.encoded = bytes;
+        added
     }
 
     /// How many series were added.

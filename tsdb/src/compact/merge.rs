@@ -53,8 +53,10 @@ fn origin(metas: &[&BlockMeta]) -> Compaction {
         }
     }
     let sources: BTreeSet<Ulid> = metas.iter().flat_map(|m| &m.compaction.sources).copied().collect();
-    let parents =
-        metas.iter().map(|m| BlockDesc { ulid: m.ulid, min_time: m.min_time, max_time: m.max_time }).collect();
+    let parents = metas
+        .iter()
+        .map(|m| BlockDesc { ulid: m.ulid, min_time: m.min_time, max_time: m.max_time })
+        .collect();
     Compaction {
         level: metas.iter().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
         sources: sources.into_iter().collect(),
@@ -144,7 +146,12 @@ struct SeriesMerger {
 }
 
 impl SeriesMerger {
-    fn merge(&mut self, labels: &Labels, inputs: &[Input<'_>], deleted: &[Vec<Interval>]) -> Result<(), Error> {
+    fn merge(
+        &mut self,
+        labels: &Labels,
+        inputs: &[Input<'_>],
+        deleted: &[Vec<Interval>],
+    ) -> Result<(), Error> {
         self.out.clear();
         self.ends.clear();
         let mut rest = inputs;
@@ -185,7 +192,8 @@ impl SeriesMerger {
                 self.put(only.mint, only.maxt, only.encoding, only.bytes);
             } else {
                 let (ts, vs) = (&mut self.ts, &mut self.vs);
-                decode_xor(only.bytes, i64::MIN, i64::MAX, ts, vs).map_err(|e| unreadable(labels, only, &e))?;
+                decode_xor(only.bytes, i64::MIN, i64::MAX, ts, vs)
+                    .map_err(|e| unreadable(labels, only, &e))?;
             }
             return Ok(());
         }

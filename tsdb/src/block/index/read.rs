@@ -62,7 +62,8 @@ impl Index {
         let symbols =
             Symbols::open(&bytes, start, end, version).map_err(|e| Error::decoding(path, start as u64, e))?;
         let table = section(&bytes, toc.postings_offset_table, "table of postings", path)?;
-        let mut index = Index { path: path.to_owned(), bytes, version, symbols, table, names: BTreeMap::new() };
+        let mut index =
+            Index { path: path.to_owned(), bytes, version, symbols, table, names: BTreeMap::new() };
         index.names = index.read_names()?;
         Ok(index)
     }
@@ -89,7 +90,7 @@ impl Index {
                     values = known;
                 }
             }
-            if values.count as usize % step == 0 {
+            if (values.count as usize).is_multiple_of(step) {
                 values.positions.push(position);
             }
             values.count += 1;
@@ -201,7 +202,11 @@ impl Index {
         let mut r = Reader::new(&self.bytes[start..end]);
         let count = r.be32("number of series").map_err(|e| self.decoding(start, e))?;
         if count as usize * 4 != r.remaining() {
-            return Err(Error::corrupt(&self.path, start as u64, "a list of series has another length than it says"));
+            return Err(Error::corrupt(
+                &self.path,
+                start as u64,
+                "a list of series has another length than it says",
+            ));
         }
         Ok(Postings::new(r.rest()))
     }
@@ -231,11 +236,7 @@ impl Index {
     }
 
     /// Only a series' chunks.
-    pub(in crate::block) fn chunks(
-        &self,
-        ref_: SeriesRef,
-        chunks: &mut Vec<ChunkMeta>,
-    ) -> Result<(), Error> {
+    pub(in crate::block) fn chunks(&self, ref_: SeriesRef, chunks: &mut Vec<ChunkMeta>) -> Result<(), Error> {
         let (mut r, base) = self.entry(ref_)?;
         (|| {
             for _ in 0..r.uvarint("number of labels")?.saturating_mul(2) {
@@ -378,7 +379,11 @@ fn read_toc(bytes: &[u8], path: &Path) -> Result<Toc, Error> {
     })();
     let (toc, sum) = toc.map_err(|e| Error::decoding(path, start as u64, e))?;
     if crc32c(content) != sum {
-        return Err(Error::corrupt(path, start as u64, "the checksum of the table of contents does not match"));
+        return Err(Error::corrupt(
+            path,
+            start as u64,
+            "the checksum of the table of contents does not match",
+        ));
     }
     Ok(toc)
 }

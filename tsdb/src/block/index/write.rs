@@ -172,7 +172,10 @@ impl IndexWriter {
     }
 
     fn too_large(&self, what: &str) -> Error {
-        Error::Unwritable { path: self.dir.clone(), reason: format!("{what} would be larger than the format allows") }
+        Error::Unwritable {
+            path: self.dir.clone(),
+            reason: format!("{what} would be larger than the format allows"),
+        }
     }
 
     fn write_symbols(&self, out: &mut Out, sorted: &[u32]) -> Result<(), Error> {
@@ -235,7 +238,8 @@ impl IndexWriter {
             }
             entry.extend_from_slice(r.rest());
             out.pad(SERIES_ALIGN);
-            let ref_ = u32::try_from(out.position() / SERIES_ALIGN).map_err(|_| self.too_large("the index"))?;
+            let ref_ =
+                u32::try_from(out.position() / SERIES_ALIGN).map_err(|_| self.too_large("the index"))?;
             refs.push(ref_);
             put_uvarint(&mut out.buffer, entry.len() as u64);
             out.buffer.extend_from_slice(&entry);
@@ -282,12 +286,7 @@ impl IndexWriter {
     }
 
     /// For each name of the group, its pairs of value (upper half) and series.
-    fn pairs_of(
-        &self,
-        group: &[(u32, u64)],
-        places: &[u32],
-        refs: &[u32],
-    ) -> Result<Vec<Vec<u64>>, Error> {
+    fn pairs_of(&self, group: &[(u32, u64)], places: &[u32], refs: &[u32]) -> Result<Vec<Vec<u64>>, Error> {
         let path = self.dir.join("series.tmp");
         let mut lists: Vec<Vec<u64>> = group.iter().map(|g| Vec::with_capacity(g.1 as usize)).collect();
         // The place of each name's list, by symbol number.

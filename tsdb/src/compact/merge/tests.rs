@@ -37,7 +37,12 @@ fn write(dir: &Path, n: u128, samples: &Plain, per_chunk: usize) -> Arc<Block> {
             .collect();
         let data: Vec<_> = chunks
             .iter()
-            .map(|(mint, maxt, c)| ChunkData { mint: *mint, maxt: *maxt, encoding: Encoding::Xor, bytes: c.bytes() })
+            .map(|(mint, maxt, c)| ChunkData {
+                mint: *mint,
+                maxt: *maxt,
+                encoding: Encoding::Xor,
+                bytes: c.bytes(),
+            })
             .collect();
         writer.add_series(&labels, &data).unwrap();
     }
