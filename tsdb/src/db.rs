@@ -58,13 +58,25 @@ impl Db {
     /// Where another process has the directory, or it cannot be read or written. Damage does not stop it: what is damaged
     /// is logged, counted and left aside.
     pub fn open(dir: &Path, options: Options, clock: SharedClock) -> Result<Arc<Self>, Error> {
+        Db::open_on(Arc::new(RealDisk), dir, options, clock)
+    }
+
+    /// [`Db::open`], on a disk of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, Error> {
         if options.out_of_order_window_ms != 0 {
             return Err(Error::Option("out-of-order samples are not stored yet".to_owned()));
         }
         if options.min_block_duration_ms <= 0 {
             return Err(Error::Option("the block duration must be positive".to_owned()));
         }
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         disk.create_dir_all(dir)?;
         let lock = lock(dir)?;
         let metrics = Arc::new(Metrics::default());
@@ -232,6 +244,7 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
+        let mut cut_to = None;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
@@ -246,9 +259,10 @@ impl Inner {
             }
             self.head.truncate(maxt)?;
             self.head.metrics.head_compactions.fetch_add(1, Relaxed);
-            self.head.truncate_log(maxt)?;
+            cut_to = Some(maxt);
         }
-        Ok(())
+        // once for all of them: a crash in between only has more to replay
+        cut_to.map_or(Ok(()), |maxt| self.head.truncate_log(maxt))
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
