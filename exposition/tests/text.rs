@@ -44,13 +44,13 @@ fn check(format: Format, text: &str, expected: Expect) {
 fn text_is_read_leniently() {
     check(
         Format::Text,
-        "\n  # a comment\n#HELP none\n#\n# HELP a A \\\\ and\\nmore\n# HELP b\n#\tTYPE  a \tcounter\n\
+        "\n  # a comment\n#HELP none\n#\n# HELP a \\\"A\\\" \\\\ and\\nmore\n# HELP b\n#\tTYPE  a \tcounter\n\
          a{x = \"1\" , } 1 123\n\ta\t{y=\"\"}\t+Inf\t\n# TYPE \"my.m\" gauge\n{\"my.m\",z=\"q\\\"\"} -1e-3\nlast NaN",
         expect![[r##"
             comment "# a comment"
             comment "#HELP none"
             comment "#"
-            help a "A \\ and\nmore"
+            help a "\\\"A\\\" \\ and\nmore"
             help b ""
             error: line 7: invalid metric type "\tcounter"
         "##]],

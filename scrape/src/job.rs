@@ -1,22 +1,11 @@
 //! A scrape job with all defaults filled in: what `config` says, ready for use.
 
 use config::prometheus::{
-    EscapingScheme, GlobalConfig, HttpClientConfig, RelabelConfig, ScrapeConfig, ScrapeProtocol, TlsConfig,
-    TlsVersion as ConfigTlsVersion, ValidationScheme,
+    EscapingScheme, GlobalConfig, HttpClientConfig, ScrapeConfig, ScrapeJob, ScrapeLimits, ScrapeProtocol,
+    TlsConfig, TlsVersion as ConfigTlsVersion,
 };
 use model::relabel;
 use runtime::http_client::{Auth, HttpClient, Options, Text, TlsOptions, TlsVersion};
-
-/// Prometheus' defaults.
-const DEFAULT_INTERVAL_MS: i64 = 60_000;
-const DEFAULT_TIMEOUT_MS: i64 = 10_000;
-/// Asked for where nothing is configured, the preferred first.
-const DEFAULT_PROTOCOLS: [ScrapeProtocol; 4] = [
-    ScrapeProtocol::OpenMetricsText1_0_0,
-    ScrapeProtocol::OpenMetricsText0_0_1,
-    ScrapeProtocol::PrometheusText1_0_0,
-    ScrapeProtocol::PrometheusText0_0_4,
-];
 
 /// Why a job cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,23 +15,6 @@ pub struct Error {
     pub job: String,
     /// The field, and what is wrong with it.
     pub reason: String,
-}
-
-/// Bounds of a scrape; 0 is no bound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of an answer, decompressed.
-    pub body_size: u64,
-    /// Samples after relabelling.
-    pub samples: u64,
-    /// Targets of the job.
-    pub targets: u64,
-    /// Labels of a series.
-    pub labels: u64,
-    /// Bytes of a label's name.
-    pub label_name_length: u64,
-    /// Bytes of a label's value.
-    pub label_value_length: u64,
 }
 
 /// A scrape job.
@@ -78,10 +50,8 @@ pub struct Job {
     pub legacy_names: bool,
     /// How names are escaped that a format cannot carry.
     pub escaping: EscapingScheme,
-    /// Bounds.
-    pub limits: Limits,
-    /// Most dropped targets that are remembered; 0 is no limit.
-    pub keep_dropped_targets: u64,
+    /// Bounds; 0 is none.
+    pub limits: ScrapeLimits,
     /// Changes labels of targets.
     pub relabel: Vec<relabel::Config>,
     /// Changes labels of samples.
@@ -89,7 +59,7 @@ pub struct Job {
     /// Fetches.
     pub client: HttpClient,
     /// The configuration with the global values filled in.
-    effective: ScrapeConfig,
+    effective: ScrapeJob,
 }
 
 impl Job {
@@ -99,56 +69,33 @@ impl Job {
     /// Names the field that cannot be used.
     pub fn new(config: &ScrapeConfig, global: &GlobalConfig) -> Result<Self, Error> {
         let error = |reason: String| Error { job: config.job_name.clone(), reason };
-        let c = effective(config, global);
-        let interval_ms = c.scrape_interval.map_or(DEFAULT_INTERVAL_MS, config::Duration::as_ms);
-        let timeout_ms = match (config.scrape_timeout, c.scrape_timeout) {
-            (Some(own), _) => own.as_ms(),
-            // a global timeout is cut to the job's interval
-            (None, inherited) => {
-                inherited.map_or(DEFAULT_TIMEOUT_MS, config::Duration::as_ms).min(interval_ms)
-            }
-        };
-        if interval_ms <= 0 {
-            return Err(error("scrape_interval must not be 0".to_owned()));
-        }
+        let c = config.job(global).map_err(|p| error(format!("{}: {}", p.path, p.message)))?;
+        let (interval_ms, timeout_ms) = (c.interval.as_ms(), c.timeout.as_ms());
         if timeout_ms > interval_ms {
             return Err(error("scrape_timeout is greater than scrape_interval".to_owned()));
         }
-        let legacy_names = c.metric_name_validation_scheme == Some(ValidationScheme::Legacy);
-        let rules = |field: &str, rules: &[RelabelConfig]| -> Result<Vec<relabel::Config>, Error> {
-            let compile = |(i, rule): (usize, &RelabelConfig)| {
-                rule.compile(legacy_names).map_err(|e| error(format!("{field}[{i}]: {e}")))
-            };
-            rules.iter().enumerate().map(compile).collect()
-        };
         let mut params: Vec<_> = c.params.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         params.sort();
         let options = client_options(&c.http).map_err(error)?;
-        let protocols = c.scrape_protocols.clone();
         Ok(Job {
-            name: c.job_name.clone(),
+            name: c.name.clone(),
             interval_ms,
             timeout_ms,
-            scheme: c.scheme.clone().unwrap_or_else(|| "http".to_owned()),
-            metrics_path: c.metrics_path.clone().unwrap_or_else(|| "/metrics".to_owned()),
+            scheme: c.scheme.clone(),
+            metrics_path: c.metrics_path.clone(),
             params,
-            honor_labels: c.honor_labels.unwrap_or(false),
-            honor_timestamps: c.honor_timestamps.unwrap_or(true),
-            track_timestamps_staleness: c.track_timestamps_staleness.unwrap_or(false),
-            enable_compression: c.enable_compression.unwrap_or(true),
-            extra_scrape_metrics: c.extra_scrape_metrics.unwrap_or(false),
-            protocols: if protocols.is_empty() { DEFAULT_PROTOCOLS.to_vec() } else { protocols },
-            fallback: c.fallback_scrape_protocol,
-            legacy_names,
-            escaping: c.metric_name_escaping_scheme.unwrap_or(if legacy_names {
-                EscapingScheme::Underscores
-            } else {
-                EscapingScheme::AllowUtf8
-            }),
-            limits: limits(&c),
-            keep_dropped_targets: c.keep_dropped_targets.unwrap_or(0),
-            relabel: rules("relabel_configs", &c.relabel_configs)?,
-            metric_relabel: rules("metric_relabel_configs", &c.metric_relabel_configs)?,
+            honor_labels: c.honor_labels,
+            honor_timestamps: c.honor_timestamps,
+            track_timestamps_staleness: c.track_timestamps_staleness,
+            enable_compression: c.enable_compression,
+            extra_scrape_metrics: c.extra_scrape_metrics,
+            protocols: c.protocols.clone(),
+            fallback: c.fallback_protocol,
+            legacy_names: c.legacy_names,
+            escaping: c.escaping,
+            limits: c.limits,
+            relabel: c.relabel.clone(),
+            metric_relabel: c.metric_relabel.clone(),
             client: HttpClient::new(options).map_err(|e| error(e.to_string()))?,
             effective: c,
         })
@@ -166,13 +113,10 @@ impl Job {
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
         let c = &self.effective;
         [
-            ("scrape_native_histograms", c.scrape_native_histograms == Some(true)),
-            ("convert_classic_histograms_to_nhcb", c.convert_classic_histograms_to_nhcb == Some(true)),
-            ("scrape_failure_log_file", c.scrape_failure_log_file.is_some()),
-            (
-                "scrape_protocols: PrometheusProto",
-                c.scrape_protocols.contains(&ScrapeProtocol::PrometheusProto),
-            ),
+            ("scrape_native_histograms", c.native_histograms),
+            ("convert_classic_histograms_to_nhcb", c.convert_classic_histograms),
+            ("scrape_failure_log_file", c.failure_log_file.is_some()),
+            ("scrape_protocols: PrometheusProto", c.protocols.contains(&ScrapeProtocol::PrometheusProto)),
         ]
         .into_iter()
         .filter_map(|(field, set)| set.then_some(field))
@@ -181,11 +125,10 @@ impl Job {
 
     /// Whether loops of this job may go on under the other: all is equal but who the targets are.
     pub(crate) fn scrapes_as(&self, other: &Job) -> bool {
-        let scraping = |job: &Job| ScrapeConfig {
+        let scraping = |job: &Job| ScrapeJob {
             sd: Default::default(),
-            relabel_configs: Vec::new(),
-            target_limit: None,
-            keep_dropped_targets: None,
+            relabel: Vec::new(),
+            limits: ScrapeLimits { targets: 0, keep_dropped_targets: 0, ..job.limits },
             ..job.effective.clone()
         };
         scraping(self) == scraping(other)
@@ -193,53 +136,12 @@ impl Job {
 
     /// Whether a line gives the same series in both, so that what is known of series stays true.
     pub(crate) fn labels_as(&self, other: &Job) -> bool {
-        let labels = |job: &Job| {
-            let limits = Limits { body_size: 0, samples: 0, targets: 0, ..job.limits };
-            (job.honor_labels, job.legacy_names, limits, job.effective.metric_relabel_configs.clone())
+        let of = |job: &Job| {
+            let limits = &job.limits;
+            let limits = (limits.labels, limits.label_name_length, limits.label_value_length);
+            (job.honor_labels, job.legacy_names, limits)
         };
-        labels(self) == labels(other)
-    }
-}
-
-/// The section with the global values where it sets none.
-fn effective(config: &ScrapeConfig, global: &GlobalConfig) -> ScrapeConfig {
-    let mut c = config.clone();
-    macro_rules! inherit {
-        ($($field:ident),*) => { $(c.$field = c.$field.or(global.$field);)* };
-    }
-    inherit!(
-        scrape_interval,
-        scrape_timeout,
-        body_size_limit,
-        sample_limit,
-        target_limit,
-        label_limit,
-        label_name_length_limit,
-        label_value_length_limit,
-        keep_dropped_targets,
-        metric_name_validation_scheme,
-        metric_name_escaping_scheme,
-        scrape_native_histograms,
-        convert_classic_histograms_to_nhcb,
-        extra_scrape_metrics
-    );
-    if c.scrape_failure_log_file.is_none() {
-        c.scrape_failure_log_file.clone_from(&global.scrape_failure_log_file);
-    }
-    if c.scrape_protocols.is_empty() {
-        c.scrape_protocols.clone_from(&global.scrape_protocols);
-    }
-    c
-}
-
-fn limits(c: &ScrapeConfig) -> Limits {
-    Limits {
-        body_size: c.body_size_limit.map_or(0, config::Size::as_bytes),
-        samples: c.sample_limit.unwrap_or(0),
-        targets: c.target_limit.unwrap_or(0),
-        labels: c.label_limit.unwrap_or(0),
-        label_name_length: c.label_name_length_limit.unwrap_or(0),
-        label_value_length: c.label_value_length_limit.unwrap_or(0),
+        of(self) == of(other) && self.metric_relabel == other.metric_relabel
     }
 }
 

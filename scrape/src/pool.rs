@@ -63,7 +63,7 @@ impl Pool {
         let mut before: FxHashMap<_, _> = before.map(|known| (Arc::as_ptr(&known.0), known)).collect();
         let known: Vec<_> = groups.iter().map(|group| before.remove(&Arc::as_ptr(group))).collect();
         let mut kept: usize = known.iter().flatten().map(|(_, resolved)| resolved.dropped.len()).sum();
-        let most = match self.job.keep_dropped_targets {
+        let most = match self.job.limits.keep_dropped_targets {
             0 => usize::MAX,
             limit => limit as usize,
         };
