@@ -26,6 +26,7 @@ pub(crate) fn router(agent: Agent) -> Router {
         .route("/", get(landing))
         .route("/-/healthy", get(|| async { "OK\n" }))
         .route(&path, get(node))
+        .route(&format!("{}/cadvisor", path.trim_end_matches('/')), get(cadvisor))
         .route(&format!("{}/kube-state", path.trim_end_matches('/')), get(kube_state))
         .with_state(Scrapes { agent, permits })
 }
@@ -48,6 +49,19 @@ async fn node(State(scrapes): State<Scrapes>, RawQuery(query): RawQuery) -> Resp
         Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
     };
     match scrapes.agent.inner.node.gather(filter).await {
+        Ok(body) => text(body),
+        Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn cadvisor(State(scrapes): State<Scrapes>) -> Response {
+    let Some(_permit) = scrapes.permit() else {
+        return too_many(&scrapes);
+    };
+    if !scrapes.agent.options().cadvisor {
+        return refuse(StatusCode::NOT_FOUND, "turned off by --cadvisor=false");
+    }
+    match scrapes.agent.inner.containers.gather().await {
         Ok(body) => text(body),
         Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
     }

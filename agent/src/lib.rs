@@ -10,6 +10,7 @@
 
 pub mod options;
 
+mod container;
 mod http;
 mod kube_state;
 mod kubernetes;
@@ -42,6 +43,7 @@ struct Inner {
     options: Options,
     node: node::NodeMetrics,
     kubernetes: kubernetes::Kubernetes,
+    containers: container::ContainerMetrics,
 }
 
 impl Agent {
@@ -61,8 +63,10 @@ impl Agent {
             "Memory that the rendered samples of the cluster's objects occupy in bytes.",
             move || state.size() as f64,
         );
+        let containers =
+            container::ContainerMetrics::new(&options, clock.clone(), &stage, kubernetes.pods.clone());
         let node = node::NodeMetrics::new(&options, clock, &stage, own)?;
-        Ok(Agent { inner: Arc::new(Inner { options, node, kubernetes }) })
+        Ok(Agent { inner: Arc::new(Inner { options, node, kubernetes, containers }) })
     }
 
     /// All paths of the agent, the landing page included.

@@ -40,7 +40,7 @@ pub(crate) const FAMILIES: &[Family<Job>] = &[
         s.value(status(o, |t| t.active))
     }),
     gauge("kube_job_status_ready", "The number of ready pods that belong to this Job.", |o, s| {
-        s.maybe(o.status.as_ref().and_then(|t| t.ready).map(f64::from))
+        s.value(status(o, |t| t.ready))
     }),
     gauge("kube_job_complete", "[STABLE] The job has completed its execution.", |o, s| {
         finished(o, "Complete", s)

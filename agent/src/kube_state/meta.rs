@@ -41,9 +41,9 @@ pub(crate) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.as_deref().unwrap_or_default().iter().find(|o| o.controller == Some(true))
 }
 
-/// The first address of a type.
+/// The last address of a type: so kube-state-metrics chooses where there are several.
 pub(crate) fn address<'a>(addresses: &'a [NodeAddress], kind: &str) -> &'a str {
-    addresses.iter().find(|a| a.type_ == kind).map_or("", |a| &a.address)
+    addresses.iter().rfind(|a| a.type_ == kind).map_or("", |a| &a.address)
 }
 
 /// Resources as label, unit and value; those of no known sort are left out.

@@ -4,7 +4,7 @@ mod lease;
 mod pods;
 mod watch;
 
-pub(crate) use pods::{PodIndex, PodRef};
+pub(crate) use pods::PodIndex;
 pub(crate) use watch::Sink;
 
 use crate::kube_state::{self, KubeState, Store};

@@ -104,6 +104,11 @@ fn parse(line: &str) -> Option<Mount> {
     Some(Mount { major: major.to_owned(), minor: minor.to_owned(), mount_point, read_only, fs_type, device })
 }
 
+/// Device and mount point of a line of `mountinfo`.
+pub(crate) fn parse_mount(line: &str) -> Option<(String, String)> {
+    parse(line).map(|mount| (mount.device, mount.mount_point))
+}
+
 /// The kernel writes blanks and backslashes as `\` and three octal digits.
 fn unescape(text: &str) -> String {
     if !text.contains('\\') {

@@ -17,6 +17,12 @@ mod tzif;
 mod uname;
 mod vmstat;
 
+pub(crate) use cpu::cpu_dirs;
+pub(crate) use files::{read_number, read_trimmed};
+pub(crate) use filesystem::parse_mount;
+pub(crate) use netdev::parse as parse_netdev;
+pub(crate) use pressure::parse as parse_pressure;
+
 use self::shared::SharedFile;
 use crate::options::{Collectors, Options};
 use crate::worker::{Stopping, Worker};
