@@ -37,7 +37,7 @@ impl Sum {
     /// Adds to a sum.
     pub(crate) fn add(&mut self, h: &FloatHistogram) {
         self.observe(h);
-        self.add_scaled(h, 1.0);
+        self.add_divided(h, 1.0);
     }
 
     /// Adds to a mean, which stays finite where the sum would not.
@@ -47,7 +47,7 @@ impl Sum {
             let near = |a: f64, b: f64| a.abs().max(b.abs()) > NEAR_OVERFLOW;
             let risky = near(self.count.sum, h.count) || near(self.sum.sum, h.sum);
             let before = risky.then(|| self.clone());
-            self.add_scaled(h, 1.0);
+            self.add_divided(h, 1.0);
             let Some(before) = before.filter(|_| self.overflowed()) else { return };
             if before.added == 1.0 && self.added == 1.0 {
                 return;
@@ -55,11 +55,19 @@ impl Sum {
             *self = before;
             self.incremental = true;
             let n = self.added - 1.0;
-            self.each(|k| *k = Kahan { sum: k.sum / n, c: k.c / n });
+            self.each(|k| {
+                let (share, rest) = divided(k.sum, n);
+                *k = Kahan { sum: share, c: k.c / n + rest };
+            });
         }
-        let q = (self.added - 1.0) / self.added;
-        self.each(|k| *k = Kahan { sum: k.sum * q, c: k.c * q });
-        self.add_scaled(h, 1.0 / self.added);
+        // the mean loses an n-th of itself and gains an n-th of the new one
+        let n = self.added;
+        self.each(|k| {
+            let (share, rest) = divided(k.sum, n);
+            k.c -= k.c / n + rest;
+            k.add(-share);
+        });
+        self.add_divided(h, n);
     }
 
     fn overflowed(&self) -> bool {
@@ -78,7 +86,7 @@ impl Sum {
         self.added += 1.0;
     }
 
-    fn add_scaled(&mut self, h: &FloatHistogram, factor: f64) {
+    fn add_divided(&mut self, h: &FloatHistogram, divisor: f64) {
         if self.added == 1.0 {
             self.shape = FloatHistogram {
                 counter_reset: h.counter_reset,
@@ -93,12 +101,12 @@ impl Sum {
         } else {
             self.shape.counter_reset = joined_reset(self.shape.counter_reset, h.counter_reset).0;
         }
-        self.count.add(h.count * factor);
-        self.sum.add(h.sum * factor);
-        if h.uses_custom_buckets() { self.add_custom(h, factor) } else { self.add_exponential(h, factor) }
+        add_share(&mut self.count, h.count, divisor);
+        add_share(&mut self.sum, h.sum, divisor);
+        if h.uses_custom_buckets() { self.add_custom(h, divisor) } else { self.add_exponential(h, divisor) }
     }
 
-    fn add_custom(&mut self, h: &FloatHistogram, factor: f64) {
+    fn add_custom(&mut self, h: &FloatHistogram, divisor: f64) {
         let (bounds, differ) = intersect(&self.shape.custom_values, &h.custom_values);
         self.reconciled |= differ;
         let target = |from: &[f64], index: i32| -> i32 {
@@ -112,12 +120,12 @@ impl Sum {
             }
         }
         for (index, v) in counts(h, Side::Positive) {
-            self.positive.entry(target(&h.custom_values, index)).or_default().add(v * factor);
+            add_share(self.positive.entry(target(&h.custom_values, index)).or_default(), v, divisor);
         }
         self.shape.custom_values = bounds;
     }
 
-    fn add_exponential(&mut self, h: &FloatHistogram, factor: f64) {
+    fn add_exponential(&mut self, h: &FloatHistogram, divisor: f64) {
         let schema = self.shape.schema.min(h.schema);
         self.coarsen(schema);
         let reduced;
@@ -132,12 +140,12 @@ impl Sum {
             threshold = common_threshold(&self.current(), h);
             self.widen_zero(threshold);
         }
-        self.zero.add(h.zero_count * factor);
+        add_share(&mut self.zero, h.zero_count, divisor);
         for (side, sums) in [(Side::Positive, &mut self.positive), (Side::Negative, &mut self.negative)] {
             for (index, v) in counts(h, side) {
                 let inside = threshold > 0.0 && bound(index, schema) <= threshold;
                 let into = if inside { &mut self.zero } else { sums.entry(index).or_default() };
-                into.add(v * factor);
+                add_share(into, v, divisor);
             }
         }
     }
@@ -206,6 +214,22 @@ impl Sum {
         }
         Some(h)
     }
+}
+
+/// A quotient and what it lacks.
+fn divided(v: f64, divisor: f64) -> (f64, f64) {
+    let share = v / divisor;
+    let rest = (-share).mul_add(divisor, v) / divisor;
+    (share, if rest.is_finite() { rest } else { 0.0 })
+}
+
+fn add_share(into: &mut Kahan, v: f64, divisor: f64) {
+    if divisor == 1.0 {
+        return into.add(v);
+    }
+    let (share, rest) = divided(v, divisor);
+    into.add(share);
+    into.c += rest;
 }
 
 fn join(sums: &mut Sums, index: i32, k: Kahan) {
