@@ -7,21 +7,67 @@ use model::FloatHistogram;
 use model::histogram::CounterReset;
 use std::collections::BTreeMap;
 
-type Sums = BTreeMap<i32, Kahan>;
+/// A compensated sum, which becomes a mean where it would be infinite.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    acc: Kahan,
+    is_mean: bool,
+}
+
+impl Part {
+    /// Adds the `n`-th value.
+    fn add(&mut self, v: f64, n: Option<f64>) {
+        let Some(n) = n else { return self.acc.add(v) };
+        if !self.is_mean {
+            let mut next = self.acc;
+            next.add(v);
+            if !next.sum.is_infinite() || v.is_infinite() || self.acc.sum.is_infinite() {
+                self.acc = next;
+                return;
+            }
+            self.is_mean = true;
+            self.scale(1.0 / (n - 1.0));
+            self.scale((n - 1.0) / n);
+        }
+        self.acc.add(v / n);
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.acc = Kahan { sum: self.acc.sum * factor, c: self.acc.c * factor };
+    }
+
+    fn join(&mut self, other: Part) {
+        self.acc.add(other.acc.sum);
+        self.acc.c += other.acc.c;
+        self.is_mean |= other.is_mean;
+    }
+
+    fn total(&self) -> f64 {
+        self.acc.value()
+    }
+
+    fn mean(&self, n: f64) -> f64 {
+        match (self.is_mean, self.acc.sum.is_infinite()) {
+            (true, _) => self.acc.sum + self.acc.c,
+            (false, true) => self.acc.sum,
+            (false, false) => self.acc.sum / n + self.acc.c / n,
+        }
+    }
+}
+
+type Sums = BTreeMap<i32, Part>;
 
 /// A sum of many histograms.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sum {
     /// Schema, bounds, thresholds and hint; its counts are not used.
     shape: FloatHistogram,
-    count: Kahan,
-    sum: Kahan,
-    zero: Kahan,
+    count: Part,
+    sum: Part,
+    zero: Part,
     positive: Sums,
     negative: Sums,
     added: f64,
-    /// The state is a mean already: the sum would have been infinite.
-    incremental: bool,
     reset_seen: bool,
     not_reset_seen: bool,
     /// Custom bounds differed and were reduced to the common ones.
@@ -30,54 +76,21 @@ pub(crate) struct Sum {
     pub(crate) incompatible: bool,
 }
 
-/// Beyond this a further histogram could make the sum infinite.
-const NEAR_OVERFLOW: f64 = 1e300;
-
 impl Sum {
     /// Adds to a sum.
     pub(crate) fn add(&mut self, h: &FloatHistogram) {
         self.observe(h);
-        self.add_divided(h, 1.0);
+        self.add_parts(h, None);
     }
 
     /// Adds to a mean, which stays finite where the sum would not.
     pub(crate) fn add_to_mean(&mut self, h: &FloatHistogram) {
         self.observe(h);
-        if !self.incremental {
-            let near = |a: f64, b: f64| a.abs().max(b.abs()) > NEAR_OVERFLOW;
-            let risky = near(self.count.sum, h.count) || near(self.sum.sum, h.sum);
-            let before = risky.then(|| self.clone());
-            self.add_divided(h, 1.0);
-            let Some(before) = before.filter(|_| self.overflowed()) else { return };
-            if before.added == 1.0 && self.added == 1.0 {
-                return;
-            }
-            *self = before;
-            self.incremental = true;
-            let n = self.added - 1.0;
-            self.each(|k| {
-                let (share, rest) = divided(k.sum, n);
-                *k = Kahan { sum: share, c: k.c / n + rest };
-            });
-        }
-        // the mean loses an n-th of itself and gains an n-th of the new one
         let n = self.added;
-        self.each(|k| {
-            let (share, rest) = divided(k.sum, n);
-            k.c -= k.c / n + rest;
-            k.add(-share);
-        });
-        self.add_divided(h, n);
-    }
-
-    fn overflowed(&self) -> bool {
-        let sides = self.positive.values().chain(self.negative.values());
-        sides.chain([&self.count, &self.sum, &self.zero]).any(|k| k.sum.is_infinite())
-    }
-
-    fn each(&mut self, f: impl Fn(&mut Kahan)) {
         let sides = self.positive.values_mut().chain(self.negative.values_mut());
-        sides.chain([&mut self.count, &mut self.sum, &mut self.zero]).for_each(f);
+        let parts = sides.chain([&mut self.count, &mut self.sum, &mut self.zero]);
+        parts.filter(|p| p.is_mean).for_each(|p| p.scale((n - 1.0) / n));
+        self.add_parts(h, Some(n));
     }
 
     fn observe(&mut self, h: &FloatHistogram) {
@@ -86,7 +99,7 @@ impl Sum {
         self.added += 1.0;
     }
 
-    fn add_divided(&mut self, h: &FloatHistogram, divisor: f64) {
+    fn add_parts(&mut self, h: &FloatHistogram, n: Option<f64>) {
         if self.added == 1.0 {
             self.shape = FloatHistogram {
                 counter_reset: h.counter_reset,
@@ -101,12 +114,12 @@ impl Sum {
         } else {
             self.shape.counter_reset = joined_reset(self.shape.counter_reset, h.counter_reset).0;
         }
-        add_share(&mut self.count, h.count, divisor);
-        add_share(&mut self.sum, h.sum, divisor);
-        if h.uses_custom_buckets() { self.add_custom(h, divisor) } else { self.add_exponential(h, divisor) }
+        self.count.add(h.count, n);
+        self.sum.add(h.sum, n);
+        if h.uses_custom_buckets() { self.add_custom(h, n) } else { self.add_exponential(h, n) }
     }
 
-    fn add_custom(&mut self, h: &FloatHistogram, divisor: f64) {
+    fn add_custom(&mut self, h: &FloatHistogram, n: Option<f64>) {
         let (bounds, differ) = intersect(&self.shape.custom_values, &h.custom_values);
         self.reconciled |= differ;
         let target = |from: &[f64], index: i32| -> i32 {
@@ -120,12 +133,12 @@ impl Sum {
             }
         }
         for (index, v) in counts(h, Side::Positive) {
-            add_share(self.positive.entry(target(&h.custom_values, index)).or_default(), v, divisor);
+            self.positive.entry(target(&h.custom_values, index)).or_default().add(v, n);
         }
         self.shape.custom_values = bounds;
     }
 
-    fn add_exponential(&mut self, h: &FloatHistogram, divisor: f64) {
+    fn add_exponential(&mut self, h: &FloatHistogram, n: Option<f64>) {
         let schema = self.shape.schema.min(h.schema);
         self.coarsen(schema);
         let reduced;
@@ -137,15 +150,15 @@ impl Sum {
         };
         let mut threshold = self.shape.zero_threshold;
         if threshold != h.zero_threshold {
-            threshold = common_threshold(&self.current(), h);
+            threshold = common_threshold(&self.as_histogram(Part::total), h);
             self.widen_zero(threshold);
         }
-        add_share(&mut self.zero, h.zero_count, divisor);
+        self.zero.add(h.zero_count, n);
         for (side, sums) in [(Side::Positive, &mut self.positive), (Side::Negative, &mut self.negative)] {
             for (index, v) in counts(h, side) {
                 let inside = threshold > 0.0 && bound(index, schema) <= threshold;
                 let into = if inside { &mut self.zero } else { sums.entry(index).or_default() };
-                add_share(into, v, divisor);
+                into.add(v, n);
             }
         }
     }
@@ -166,24 +179,22 @@ impl Sum {
         let schema = self.shape.schema;
         self.shape.zero_threshold = threshold;
         for sums in [&mut self.positive, &mut self.negative] {
-            for (index, k) in std::mem::take(sums) {
+            for (index, part) in std::mem::take(sums) {
                 if bound(index, schema) <= threshold {
-                    self.zero.add(k.sum);
-                    self.zero.c += k.c;
+                    self.zero.join(part);
                 } else {
-                    sums.insert(index, k);
+                    sums.insert(index, part);
                 }
             }
         }
     }
 
-    fn current(&self) -> FloatHistogram {
-        let total = |k: &Kahan| if k.sum.is_infinite() { k.sum } else { k.sum + k.c };
-        let list = |sums: &Sums| -> Counts { sums.iter().map(|(i, k)| (*i, total(k))).collect() };
+    fn as_histogram(&self, value: impl Fn(&Part) -> f64) -> FloatHistogram {
+        let list = |sums: &Sums| -> Counts { sums.iter().map(|(i, p)| (*i, value(p))).collect() };
         let mut h = FloatHistogram {
-            count: total(&self.count),
-            sum: total(&self.sum),
-            zero_count: total(&self.zero),
+            count: value(&self.count),
+            sum: value(&self.sum),
+            zero_count: value(&self.zero),
             ..self.shape.clone()
         };
         set_counts(&mut h, Side::Positive, list(&self.positive));
@@ -203,37 +214,19 @@ impl Sum {
 
     /// The sum.
     pub(crate) fn value(&self) -> Option<FloatHistogram> {
-        (!self.incompatible && self.added > 0.0).then(|| compact(self.current()))
+        self.is_defined().then(|| compact(self.as_histogram(Part::total)))
     }
 
     /// The mean of what was added with [`Sum::add_to_mean`].
     pub(crate) fn mean(&self) -> Option<FloatHistogram> {
-        let mut h = self.value()?;
-        if !self.incremental {
-            super::unscale(&mut h, self.added);
-        }
-        Some(h)
+        self.is_defined().then(|| compact(self.as_histogram(|p| p.mean(self.added))))
+    }
+
+    fn is_defined(&self) -> bool {
+        !self.incompatible && self.added > 0.0
     }
 }
 
-/// A quotient and what it lacks.
-fn divided(v: f64, divisor: f64) -> (f64, f64) {
-    let share = v / divisor;
-    let rest = (-share).mul_add(divisor, v) / divisor;
-    (share, if rest.is_finite() { rest } else { 0.0 })
-}
-
-fn add_share(into: &mut Kahan, v: f64, divisor: f64) {
-    if divisor == 1.0 {
-        return into.add(v);
-    }
-    let (share, rest) = divided(v, divisor);
-    into.add(share);
-    into.c += rest;
-}
-
-fn join(sums: &mut Sums, index: i32, k: Kahan) {
-    let into = sums.entry(index).or_default();
-    into.add(k.sum);
-    into.c += k.c;
+fn join(sums: &mut Sums, index: i32, part: Part) {
+    sums.entry(index).or_default().join(part);
 }
