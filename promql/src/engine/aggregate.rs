@@ -322,6 +322,7 @@ impl Adder<'_, '_> {
                     let text = format!("ignored histogram in {} aggregation", self.op.name());
                     self.ctx.notes.info(self.pos, text);
                 }
+                AggregateOp::Avg => sums.entry((group, i)).or_default().add_to_mean(h),
                 _ => sums.entry((group, i)).or_default().add(h),
             }
         }

@@ -8,7 +8,8 @@ use super::select::{self, Around, Range, Stream, keeps_name};
 use super::window::Samples;
 use super::{aggregate, binary, call};
 use crate::ast::{Boundary, Expr, ExprKind, Modifiers, Span, ValueType};
-use model::Labels;
+use model::histogram::CounterReset;
+use model::{FloatHistogram, Labels};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -279,6 +280,14 @@ pub(crate) fn subquery(
     Ok(Computed { series, inner, reference, range })
 }
 
+/// What storage knows of a histogram and the one before it does not hold between a subquery's steps.
+fn without_hint(h: std::sync::Arc<FloatHistogram>) -> std::sync::Arc<FloatHistogram> {
+    if matches!(h.counter_reset, CounterReset::Gauge | CounterReset::Unknown) {
+        return h;
+    }
+    std::sync::Arc::new(FloatHistogram { counter_reset: CounterReset::Unknown, ..(*h).clone() })
+}
+
 /// Samples of a subquery's series.
 pub(crate) fn computed_samples(col: &Column, inner: Steps) -> Samples {
     let mut samples = Samples::default();
@@ -291,7 +300,7 @@ pub(crate) fn computed_samples(col: &Column, inner: Steps) -> Samples {
             }
             super::column::Point::Hist(h) => {
                 samples.ht.push(inner.time(i));
-                samples.hv.push(h);
+                samples.hv.push(without_hint(h));
             }
         }
     }

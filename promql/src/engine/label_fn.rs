@@ -5,6 +5,7 @@ use super::context::{Ctx, Steps};
 use super::eval::{merge_same, string, vector};
 use super::result::QueryError;
 use crate::ast::Expr;
+use crate::parser::valid_label;
 use model::labels::METRIC_NAME;
 use model::regex::Regex;
 use model::{Labels, LabelsBuilder};
@@ -15,7 +16,7 @@ fn fail<T>(text: String) -> Result<T, QueryError> {
 }
 
 fn check_name(name: &str, func: &str, what: &str) -> Result<(), QueryError> {
-    if name.is_empty() || name.contains('\u{fffd}') {
+    if !valid_label(name) {
         return fail(format!("invalid {what}label name in {func}(): {name}"));
     }
     Ok(())

@@ -97,11 +97,9 @@ pub(crate) fn operate(
 
 impl Operation<'_, '_> {
     fn run(&self, many: &[OutSeries], one: &[OutSeries], swapped: bool) -> Result<Vec<OutSeries>, QueryError> {
-        let (fill_many, fill_one) = if swapped {
-            (self.matching.fill_right, self.matching.fill_left)
-        } else {
-            (self.matching.fill_left, self.matching.fill_right)
-        };
+        // With group_right the sides are swapped, but Prometheus leaves the values where they stand: `fill_left` fills
+        // the side of the many either way.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         let mut order: Vec<Labels> = Vec::new();
         let mut groups: FxHashMap<Labels, Group> = FxHashMap::default();
         for (side, is_many) in [(many, true), (one, false)] {
@@ -152,7 +150,8 @@ impl Operation<'_, '_> {
                     return Err(QueryError::Execution(format!(
                         "found duplicate series for the match group {sig} on the {side} hand-side of the operation: \
                          [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                        one[*b].labels, one[*a].labels
+                        (&one[*a].labels).min(&one[*b].labels),
+                        (&one[*a].labels).max(&one[*b].labels)
                     )));
                 }
             }
@@ -192,18 +191,20 @@ impl Operation<'_, '_> {
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
             for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
                 let result = self.columns(&many[m].col, col, swapped);
-                if !result.any_present() {
-                    continue;
-                }
                 if one_to_one && !taken.is_empty() {
                     for (i, t) in taken.iter_mut().enumerate() {
-                        if result.is_present(i) && std::mem::replace(t, true) {
+                        // also where a comparison then drops the result
+                        let both = many[m].col.is_present(i) && col.is_present(i);
+                        if both && std::mem::replace(t, true) {
                             return Err(QueryError::Execution(
                                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                                     .to_owned(),
                             ));
                         }
                     }
+                }
+                if !result.any_present() {
+                    continue;
                 }
                 let metric = self.labels(&many[m].labels, labels, swapped);
                 let drop_name = self.return_bool || many[m].drop_name;

@@ -69,7 +69,7 @@ impl Engine {
         at: i64,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let ctx = Ctx::new(storage, &self.options, options, (at, at, 0));
+        let ctx = Ctx::new(storage, expr, &self.options, options, (at, at, 0));
         // a step of 1 ms is never taken
         let steps = Steps { start: at, step: 1, n: 1 };
         let value = on_deep_stack(expr, || {
@@ -107,7 +107,7 @@ impl Engine {
         if end < start {
             return Err(QueryError::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let ctx = Ctx::new(storage, &self.options, options, (start, end, step));
+        let ctx = Ctx::new(storage, expr, &self.options, options, (start, end, step));
         let n = usize::try_from((end - start) / step + 1)
             .map_err(|_| QueryError::BadData("too many steps".to_owned()))?;
         ctx.would_hold(n, "the steps of the query")?;

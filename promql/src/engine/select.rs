@@ -8,7 +8,8 @@ use super::result::QueryError;
 use super::window::Samples;
 use crate::ast::{Boundary, PosRange, Span, VectorSelector};
 use crate::storage::{SampleBuffer, SelectHints, Selection, Series, StorageError};
-use model::{Labels, is_stale};
+use model::histogram::CounterReset;
+use model::{FloatHistogram, Labels, is_stale};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -159,6 +160,7 @@ pub(crate) fn instant<'a>(
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
+    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let touched = if smoothed {
             let call = Call {
@@ -174,12 +176,31 @@ pub(crate) fn instant<'a>(
         } else {
             buffers.raw.clear();
             series[i].read(mint, maxt, &mut buffers.raw)?;
+            if stats {
+                find_resets(&mut buffers.raw);
+            }
             last_samples(&buffers.raw, &reference, ctx.lookback, col)
         };
         ctx.touch(touched);
         Ok(())
     });
     Ok(Stream { labels, drop_name: false, steps: steps.n, kernel })
+}
+
+fn find_resets(raw: &mut SampleBuffer) {
+    mark_resets(raw.histograms.iter_mut().map(|(_, h)| h));
+}
+
+/// Says of each histogram of which storage says nothing whether its counter began anew.
+fn mark_resets<'h>(histograms: impl Iterator<Item = &'h mut Arc<FloatHistogram>>) {
+    let mut before: Option<Arc<FloatHistogram>> = None;
+    for h in histograms {
+        if let Some(before) = before.filter(|_| h.counter_reset == CounterReset::Unknown) {
+            let reset = crate::histogram::detect_reset(h, &before);
+            Arc::make_mut(h).counter_reset = if reset { CounterReset::Reset } else { CounterReset::NotReset };
+        }
+        before = Some(h.clone());
+    }
 }
 
 fn last_samples(raw: &SampleBuffer, reference: &Reference, lookback: i64, col: &mut Column) -> u64 {
@@ -294,9 +315,13 @@ pub(crate) fn ranged<'a>(
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
+    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let scratch = &mut buffers.scratch;
         scratch.samples.read(&*series[i], mint, maxt)?;
+        if stats {
+            mark_resets(scratch.samples.hv.iter_mut());
+        }
         let metric = series[i].labels().metric_name();
         let call = Call { ctx, func, pos, metric, boundary, params: &params };
         let touched = evaluate(&call, scratch, &reference, length, col);

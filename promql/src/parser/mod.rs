@@ -9,6 +9,8 @@ mod postfix;
 mod primary;
 mod text;
 
+pub(crate) use text::{quote, valid_label};
+
 use crate::ast::{BinaryOp, Cardinality, Expr, ExprKind, PosRange, VectorMatching};
 use crate::lexer::{Kind, Token, lex};
 use model::Matcher;

@@ -96,9 +96,10 @@ fn with_hints(mut samples: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
         let (before, rest) = samples.split_at_mut(i);
         if let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) {
             if h.counter_reset == CounterReset::Unknown && prev.counter_reset != CounterReset::Gauge {
-                let reset = crate::histogram::detect_reset(h, prev);
-                Arc::make_mut(h).counter_reset =
-                    if reset { CounterReset::Reset } else { CounterReset::NotReset };
+                // a found reset begins a new chunk, of whose first sample nothing is said
+                if !crate::histogram::detect_reset(h, prev) {
+                    Arc::make_mut(h).counter_reset = CounterReset::NotReset;
+                }
             }
         }
     }
