@@ -169,7 +169,7 @@ fn damage_costs_what_is_damaged_and_is_set_aside() {
         assert!((500..1500).contains(&before), "{before} samples before the damage");
         assert!(samples.iter().zip(0..before as i64).all(|(s, k)| s.0 == START + k), "a gap before the damage");
         assert_eq!(db.metrics().wal_corruptions.load(SeqCst), u64::from(round == 0));
-        assert_eq!(samples.iter().any(|s| s.0 == START + 5000), true, "what stands behind the damage");
+        assert!(samples.iter().any(|s| s.0 == START + 5000), "what stands behind the damage");
     }
     let aside = std::fs::read(dir.path().join("wal/00000000.corrupt")).unwrap();
     assert_eq!(aside, bytes, "the damaged segment is kept as it was");

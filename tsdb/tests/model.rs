@@ -50,7 +50,6 @@ fn options() -> Options {
         retention_ms: None,
         wal_segment_size: 32 * 1024 * 4,
         samples_per_chunk: 12,
-        compaction: false,
         ..Options::default()
     }
 }

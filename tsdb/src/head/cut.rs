@@ -26,7 +26,7 @@ impl Head {
         if maxt.saturating_sub(mint) <= range + range / 2 {
             return None;
         }
-        Some((mint, (mint.div_euclid(range) + 1) * range))
+        Some((mint, (mint.div_euclid(range) + 1).saturating_mul(range)))
     }
 
     /// Writes the samples with `mint <= t < maxt` as a block under `parent`; none where there are none. Nothing leaves the head.

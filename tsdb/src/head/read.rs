@@ -10,6 +10,9 @@ use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
 use crate::chunk::{self, decode_xor};
 use crate::error::Error;
 
+/// Series read at once by a selection: commits wait for less than a millisecond.
+const AT_ONCE: usize = 4096;
+
 /// A chunk of the head, safe from later appends.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldChunk {
@@ -150,22 +153,20 @@ impl Head {
         }
         let mut parts: rustc_hash::FxHashMap<u32, HeadPart> = Default::default();
         let mut failed = None;
-        {
+        for ids in ids.chunks(AT_ONCE) {
             let selecting = self.isolation.select(sees);
-            self.with_series(&ids, |id, page, slot| {
+            self.with_series(ids, |id, page, slot| {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
-                    Ok(Some(part)) => {
-                        parts.insert(id, part);
-                    }
+                    Ok(Some(part)) => drop(parts.insert(id, part)),
                     Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
             });
-        }
-        if let Some(error) = failed {
-            return Err(error);
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
         }
         ids.retain(|id| parts.contains_key(id));
         let index = self.index.read();

@@ -105,7 +105,7 @@ impl Progress {
     /// What a query over `mint..=maxt` should say.
     pub(crate) fn warning(&self, mint: i64, maxt: i64) -> Option<String> {
         // Logs are in order of time but for stragglers: what lies well before the newest sample read is complete.
-        if self.is_done() || mint > self.opened_at_ms || maxt < self.newest.load(Relaxed) - 60 * 60 * 1000 {
+        if self.is_done() || mint > self.opened_at_ms || maxt < self.newest.load(Relaxed).saturating_sub(60 * 60 * 1000) {
             return None;
         }
         let status = self.status();
