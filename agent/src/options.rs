@@ -144,9 +144,6 @@ pub struct NodeOptions {
         default_value = "^(oom_kill|pgpg|pswp|pg.*fault).*"
     )]
     pub vmstat_fields: String,
-    /// Directories with `*.prom` files to expose as they are; may hold wildcards. Repeatable.
-    #[arg(long = "collector.textfile.directory", value_name = "DIR")]
-    pub textfile_directory: Vec<String>,
 }
 
 /// The fields of netstat that are shown unless told otherwise.
@@ -211,10 +208,10 @@ macro_rules! collectors {
 /// All collectors of node_exporter.
 pub(crate) const COLLECTORS: &[Known] = collectors! {
     Some(true) => [
-        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat"
+        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat", "conntrack", "entropy", "netclass", "netstat", "sockstat",
     ],
     None => [
-        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "entropy", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "netclass", "netstat", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
+        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
     ],
 };
 
