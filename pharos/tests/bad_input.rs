@@ -11,7 +11,7 @@ fn a_bad_configuration_is_refused_with_its_place() {
     for (config, place, field) in [
         ("global:\n  scrape_intervall: 5s\n", "prometheus.yml:2", "scrape_intervall"),
         ("scrape_configs:\n- job_name: a\n  scrape_interval: soon\n", "prometheus.yml:3", "scrape_interval"),
-        ("scrape_configs:\n- job_name: a\n  relabel_configs:\n  - regex: 'a(b'\n", "prometheus.yml:4", "regex"),
+        ("scrape_configs:\n- job_name: a\n  relabel_configs:\n  - target_label: x\n    regex: 'a(b'\n", "prometheus.yml:5", "regex"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
