@@ -259,8 +259,7 @@ impl<'a> Lexer<'a> {
             '!' => {
                 let after = rest[1..].chars().next();
                 let shown = after.map_or_else(|| "end of input".to_owned(), |c| format!("{c:?}"));
-                return self
-                    .error(self.at, format!("unexpected character after '!' inside braces: {shown}"));
+                return self.error(self.at, format!("unexpected character after '!' inside braces: {shown}"));
             }
             '{' => return self.error(self.at, "unexpected left brace '{'"),
             c => return self.error(self.at, format!("unexpected character inside braces: {c:?}")),

@@ -118,8 +118,7 @@ impl<'a> Ctx<'a> {
             Span::Expr(expr) => {
                 let seconds = self.duration(expr)?;
                 let column = expr.pos.start + 1;
-                let fail =
-                    |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
+                let fail = |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
                 if positive && (seconds <= 0.0 || seconds.is_nan()) {
                     return fail("duration must be greater than 0");
                 }

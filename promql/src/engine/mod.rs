@@ -112,21 +112,25 @@ impl Engine {
             .map_err(|_| QueryError::BadData("too many steps".to_owned()))?;
         ctx.would_hold(n, "the steps of the query")?;
         let steps = Steps { start, step, n };
-        let value =
-            on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
+        let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
         Ok(finish::result(&ctx, value))
     }
 }
 
 /// Runs an evaluation where the tree's depth cannot overflow the stack.
-fn on_deep_stack<T: Send>(expr: &Expr, run: impl FnOnce() -> T + Send) -> T {
+fn on_deep_stack<T: Send>(
+    expr: &Expr,
+    run: impl FnOnce() -> Result<T, QueryError> + Send,
+) -> Result<T, QueryError> {
     let depth = expr.depth();
     if depth <= DEEP {
         return run();
     }
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(depth * STACK_PER_LEVEL);
-        let thread = builder.spawn_scoped(scope, run).expect("spawning a thread for a deep query");
+        let thread = builder
+            .spawn_scoped(scope, run)
+            .map_err(|e| QueryError::Execution(format!("no thread for a deep query: {e}")))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -10,7 +10,8 @@ use model::FloatHistogram;
 /// Keeps the observations below (`upper`) or above the cutoff.
 pub(crate) fn trim(h: &FloatHistogram, cutoff: f64, upper: bool) -> FloatHistogram {
     let mut out = h.clone();
-    let mut kept = Kept { cutoff, upper, custom: h.uses_custom_buckets(), count: 0.0, sum: 0.0, changed: false };
+    let mut kept =
+        Kept { cutoff, upper, custom: h.uses_custom_buckets(), count: 0.0, sum: 0.0, changed: false };
     for side in [Side::Positive, Side::Negative] {
         let trimmed: Counts =
             counts(h, side).into_iter().map(|(i, count)| (i, kept.keep_at(h, side, i, count))).collect();

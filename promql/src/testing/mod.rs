@@ -217,12 +217,7 @@ fn vector(eval: &Eval, samples: &[(Labels, i64, Sample)]) -> Result<(), String> 
 }
 
 /// A query must give the same at an instant and as the middle step of a range.
-fn also_as_range(
-    engine: &Engine,
-    storage: &MemoryStorage,
-    eval: &Eval,
-    found: &Value,
-) -> Result<(), String> {
+fn also_as_range(engine: &Engine, storage: &MemoryStorage, eval: &Eval, found: &Value) -> Result<(), String> {
     let (When::At(at), Value::Vector(samples)) = (eval.when, found) else { return Ok(()) };
     // start(), end(), step() and range() say something else there
     let own = ["start()", "end()", "step()", "range()"];
@@ -248,5 +243,9 @@ fn also_as_range(
             return Err(format!("as a range: {labels} {item:?} differs"));
         }
     }
-    if there == samples.len() { Ok(()) } else { Err(format!("as a range: {there} series of {}", samples.len())) }
+    if there == samples.len() {
+        Ok(())
+    } else {
+        Err(format!("as a range: {there} series of {}", samples.len()))
+    }
 }
