@@ -62,10 +62,10 @@ fn storage(series: usize, samples: i64) -> MemoryStorage {
 }
 
 fn matrix(engine: &Engine, storage: &MemoryStorage, query: &str) -> Vec<(Labels, Vec<i64>, Vec<f64>)> {
-    let expr = parse_with(query, &Features::all()).unwrap();
+    let expr = parse_with(query, &Features::all()).unwrap_or_else(|e| panic!("{query}: {e}"));
     let end = 99 * 15_000;
-    match engine.range(storage, &expr, 0, end, 15_000, &QueryOptions::default()).unwrap().value {
-        Value::Matrix(m) => m.into_iter().map(|(l, p)| (l, p.timestamps, p.values)).collect(),
+    match engine.range(storage, &expr, 0, end, 15_000, &QueryOptions::default()).map(|r| r.value) {
+        Ok(Value::Matrix(m)) => m.into_iter().map(|(l, p)| (l, p.timestamps, p.values)).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -140,4 +140,32 @@ fn a_limit_cuts_and_says_so() {
     let result = Engine::default().instant(&storage(5, 1), &parse("m_total").unwrap(), 0, &options).unwrap();
     assert!(matches!(result.value, Value::Vector(v) if v.len() == 3));
     assert_eq!(result.warnings, ["results truncated due to limit"]);
+}
+
+/// Times and lengths at the ends of what can be written give a result or an error.
+#[test]
+fn extremes_do_not_overflow() {
+    let storage = storage(2, 10);
+    for query in [
+        "m_total @ 9e15",
+        "m_total @ -9e15 offset 290y",
+        "rate(m_total[290y])",
+        "rate(m_total[290y] offset -290y)",
+        "m_total[1ms:1ms] @ 1e10",
+        "sum_over_time(m_total[290y:1ms])",
+        "year(vector(1e300)) + day_of_year(vector(-1e300)) + month(vector(NaN))",
+        "topk(1e18, m_total) or bottomk(-1e18, m_total)",
+        "m_total % 0 + m_total ^ 1e308",
+        "quantile(NaN, m_total) or histogram_quantile(NaN, m_total)",
+        "predict_linear(m_total[1h], 1e308) + vector(Inf)",
+        "round(m_total, 0)",
+        "label_replace(m_total, \"a\", \"$9$x${\", \"i\", \"(.*)\")",
+    ] {
+        let expr = parse_with(query, &Features::all()).unwrap_or_else(|e| panic!("{query}: {e}"));
+        for at in [0, 100_000, i64::MAX, i64::MIN, 4_000_000_000_000_000_000] {
+            let _ = Engine::default().instant(&storage, &expr, at, &QueryOptions::default());
+            let _ = Engine::default().range(&storage, &expr, 0, at, 15_000, &QueryOptions::default());
+            let _ = Engine::default().range(&storage, &expr, at, i64::MAX, 1, &QueryOptions::default());
+        }
+    }
 }

@@ -139,7 +139,7 @@ fn deep_input_is_refused_not_overflowed() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     /// Pieces of the grammar in any order either parse, and then print to something that parses, or fail.
     #[test]

@@ -121,7 +121,7 @@ impl WithScalar {
                     (false, false) => super::column::ABSENT,
                 }
             } else if matches!(self.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
-                self.incompatible(ctx, if self.swapped { ("float", "float") } else { ("float", "float") });
+                self.incompatible(ctx, ("float", "float"));
                 super::column::ABSENT
             } else {
                 between_numbers(self.op, l, r)

@@ -1,7 +1,7 @@
 //! Evaluation of a tree: each node yields its value at all steps.
 
 use super::column::{Column, OutSeries, Val, is_absent};
-use super::context::{Ctx, Reference, Steps, size};
+use super::context::{Ctx, MAX_STEPS, Reference, Steps, size};
 use super::range_fn::Call;
 use super::result::QueryError;
 use super::select::{self, Around, Range, Stream, keeps_name};
@@ -283,7 +283,11 @@ pub(crate) fn subquery(
     let reference = ctx.reference(modifiers, steps)?;
     // steps are multiples of the distance, after the begin of the first window
     let start = ((reference.first() - range).div_euclid(step) + 1) * step;
-    let n = if reference.last() < start { 0 } else { ((reference.last() - start) / step + 1) as usize };
+    let n = if reference.last() < start { 0 } else { (reference.last() - start) / step + 1 };
+    if n > MAX_STEPS {
+        return Err(QueryError::Execution(format!("{n} steps of a subquery are more than {MAX_STEPS}")));
+    }
+    let n = n as usize;
     let inner = Steps { start, step, n };
     if n == 0 {
         return Ok(Computed { series: Vec::new(), inner, reference, range });

@@ -94,13 +94,13 @@ fn fill(storage: &mut MemoryStorage, load: Load) {
 fn with_hints(mut samples: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
     for i in 1..samples.len() {
         let (before, rest) = samples.split_at_mut(i);
-        if let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) {
-            if h.counter_reset == CounterReset::Unknown && prev.counter_reset != CounterReset::Gauge {
-                // a found reset begins a new chunk, of whose first sample nothing is said
-                if !crate::histogram::detect_reset(h, prev) {
-                    Arc::make_mut(h).counter_reset = CounterReset::NotReset;
-                }
-            }
+        let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) else {
+            continue;
+        };
+        let unsaid = h.counter_reset == CounterReset::Unknown && prev.counter_reset != CounterReset::Gauge;
+        // a found reset begins a new chunk, of whose first sample nothing is said
+        if unsaid && !crate::histogram::detect_reset(h, prev) {
+            Arc::make_mut(h).counter_reset = CounterReset::NotReset;
         }
     }
     samples
