@@ -1,8 +1,8 @@
 //! The canonical text of a query.
 
 use crate::ast::{
-    At, Boundary, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span, VectorMatching,
-    VectorSelector,
+    At, Boundary, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span,
+    VectorMatching, VectorSelector,
 };
 use crate::parser::quote;
 use model::float::format_general;

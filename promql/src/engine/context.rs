@@ -47,6 +47,12 @@ pub(crate) struct Ctx<'a> {
     pub(crate) series: AtomicU64,
 }
 
+/// Times beyond this (a hundred million years) are out of range, so that windows around them do not overflow.
+pub(crate) const FAR: i64 = 4_000_000_000_000_000_000;
+
+/// Most steps of an evaluation: what a column can index on any machine, and more than memory holds.
+pub(crate) const MAX_STEPS: i64 = 1 << 31;
+
 /// Bytes that a held sample costs: its place in a column.
 const BYTES_PER_SAMPLE: usize = 8;
 
@@ -118,8 +124,7 @@ impl<'a> Ctx<'a> {
             Span::Expr(expr) => {
                 let seconds = self.duration(expr)?;
                 let column = expr.pos.start + 1;
-                let fail =
-                    |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
+                let fail = |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
                 if positive && (seconds <= 0.0 || seconds.is_nan()) {
                     return fail("duration must be greater than 0");
                 }
@@ -176,7 +181,8 @@ impl<'a> Ctx<'a> {
             At::Start => self.query_start,
             At::End => self.query_end,
         });
-        Ok(Reference { steps, fixed: fixed.map(|t| t - offset), offset })
+        let fixed = fixed.map(|t| t.clamp(-FAR, FAR) - offset);
+        Ok(Reference { steps, fixed, offset })
     }
 }
 

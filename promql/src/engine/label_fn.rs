@@ -91,7 +91,8 @@ fn natural(a: &str, b: &str) -> Ordering {
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let (da, db) = (digits(a), digits(b));
             let (na, nb) = (da.trim_start_matches('0'), db.trim_start_matches('0'));
-            let order = na.len().cmp(&nb.len()).then_with(|| na.cmp(nb)).then_with(|| da.len().cmp(&db.len()));
+            let order =
+                na.len().cmp(&nb.len()).then_with(|| na.cmp(nb)).then_with(|| da.len().cmp(&db.len()));
             if order != Ordering::Equal {
                 return order;
             }

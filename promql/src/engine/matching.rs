@@ -6,7 +6,7 @@
 use super::binary::{between_points, changes_quantity};
 use super::column::{Column, OutSeries, Point};
 use super::context::{Ctx, Steps};
-use super::eval::{fill_in, merge_same, same_labelset};
+use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
 use super::result::QueryError;
 use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
 use model::labels::METRIC_NAME;
@@ -96,7 +96,12 @@ pub(crate) fn operate(
 }
 
 impl Operation<'_, '_> {
-    fn run(&self, many: &[OutSeries], one: &[OutSeries], swapped: bool) -> Result<Vec<OutSeries>, QueryError> {
+    fn run(
+        &self,
+        many: &[OutSeries],
+        one: &[OutSeries],
+        swapped: bool,
+    ) -> Result<Vec<OutSeries>, QueryError> {
         // With group_right the sides are swapped, but Prometheus leaves the values where they stand: `fill_left` fills
         // the side of the many either way.
         let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
@@ -216,7 +221,10 @@ impl Operation<'_, '_> {
                 let result = self.columns(filled, &one[o].col, swapped);
                 if result.any_present() {
                     let labels = self.labels(sig, Some(&one[o].labels), swapped);
-                    out.push((many.len() + at, OutSeries { labels, drop_name: self.return_bool, col: result }));
+                    out.push((
+                        many.len() + at,
+                        OutSeries { labels, drop_name: self.return_bool, col: result },
+                    ));
                 }
             }
         }
@@ -282,7 +290,9 @@ impl Operation<'_, '_> {
     fn labels(&self, many: &Labels, one: Option<&Labels>, _swapped: bool) -> Labels {
         let mut b = LabelsBuilder::new(many);
         if changes_quantity(self.op) {
-            b.del(METRIC_NAME);
+            METADATA_LABELS.iter().for_each(|name| {
+                b.del(name);
+            });
         }
         if self.matching.card == Cardinality::OneToOne {
             if self.matching.on {

@@ -30,8 +30,7 @@ pub(crate) struct Stream<'a> {
     kernel: Kernel<'a>,
 }
 
-type Kernel<'a> =
-    Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
+type Kernel<'a> = Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
 
 /// Buffers of a thread.
 #[derive(Default)]
@@ -110,10 +109,12 @@ impl<'a> Stream<'a> {
                     self.column(begin + k, &mut buffers, col)?;
                 }
             } else {
-                columns[..n].par_iter_mut().enumerate().try_for_each_init(
-                    Buffers::default,
-                    |buffers, (k, col)| self.column(begin + k, buffers, col),
-                )?;
+                columns[..n]
+                    .par_iter_mut()
+                    .enumerate()
+                    .try_for_each_init(Buffers::default, |buffers, (k, col)| {
+                        self.column(begin + k, buffers, col)
+                    })?;
             }
             see(begin, &columns[..n]);
         }
@@ -256,7 +257,8 @@ fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, co
         touched += 1;
         let before = after - 1;
         let exact = after == to || times[before] == t;
-        let share = if exact { 0.0 } else { (t - times[before]) as f64 / (times[after] - times[before]) as f64 };
+        let share =
+            if exact { 0.0 } else { (t - times[before]) as f64 / (times[after] - times[before]) as f64 };
         let point = if f.0 < f.1 {
             let v = samples.fv[before];
             Point::Float(if exact { v } else { v + (samples.fv[after] - v) * share })
@@ -363,11 +365,7 @@ pub(crate) fn over_computed(
 }
 
 /// Samples of a series for `metric[5m]` as a query of its own.
-pub(crate) fn raw_samples(
-    series: &dyn Series,
-    mint: i64,
-    maxt: i64,
-) -> Result<Samples, StorageError> {
+pub(crate) fn raw_samples(series: &dyn Series, mint: i64, maxt: i64) -> Result<Samples, StorageError> {
     let mut samples = Samples::default();
     samples.read(series, mint, maxt)?;
     Ok(samples)
@@ -388,8 +386,7 @@ pub(crate) fn timestamps<'a>(
     let Stream { labels, drop_name, steps, kernel } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
-        let times: &[i64] =
-            if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
+        let times: &[i64] = if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
         let mut next = 0;
         for step in 0..reference.steps.n {
             let t = reference.time(step);

@@ -119,10 +119,9 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &FloatHistogram) -> (f64, bool
     }
     let mut buckets = interpolated(h);
     let custom = h.uses_custom_buckets();
-    if let Some(first) = buckets.first_mut() {
-        if custom && first.lower == f64::NEG_INFINITY && first.upper > 0.0 {
-            first.lower = 0.0;
-        }
+    let open = |b: &&mut Bucket| custom && b.lower == f64::NEG_INFINITY && b.upper > 0.0;
+    if let Some(first) = buckets.first_mut().filter(open) {
+        first.lower = 0.0;
     }
     let in_buckets: f64 = buckets.iter().map(|b| b.count).sum();
     let total = if nan_seen { in_buckets } else { h.count };

@@ -168,7 +168,7 @@ impl Sum {
         if shift > 0 {
             for sums in [&mut self.positive, &mut self.negative] {
                 for (index, k) in std::mem::take(sums) {
-                    join(sums, ((index - 1) >> shift) + 1, k);
+                    join(sums, (index.wrapping_sub(1) >> shift) + 1, k);
                 }
             }
         }
