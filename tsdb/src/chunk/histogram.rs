@@ -206,9 +206,11 @@ impl Decoder {
                 zero_count: Count::default(),
                 buckets: vec![Count::default(); all],
             },
-            Encoding::FloatHistogram => {
-                Numbers::Floats { count: State::START, zero_count: State::START, buckets: vec![State::START; all] }
-            }
+            Encoding::FloatHistogram => Numbers::Floats {
+                count: State::START,
+                zero_count: State::START,
+                buckets: vec![State::START; all],
+            },
             Encoding::Xor => return Err(Fault::Invalid("encoding")),
         };
         Ok(Decoder {
@@ -282,7 +284,12 @@ impl Decoder {
         let (count, zero_count, positive, negative) = match &self.numbers {
             Numbers::Integers { count, zero_count, buckets } => {
                 let (positive, negative) = buckets.split_at(self.positive);
-                (count.value as u64 as f64, zero_count.value as u64 as f64, absolute(positive), absolute(negative))
+                (
+                    count.value as u64 as f64,
+                    zero_count.value as u64 as f64,
+                    absolute(positive),
+                    absolute(negative),
+                )
             }
             Numbers::Floats { count, zero_count, buckets } => {
                 let (positive, negative) = buckets.split_at(self.positive);
@@ -375,7 +382,8 @@ mod tests {
     #[test]
     fn floats_with_custom_bounds_by_hand() {
         // Zero threshold 0; schema -53; one span of one bucket at 0; bounds 0.005 (5 thousandths, plus one) and -1.
-        let layout = format!("00000000 | 1110 111001011 | 10 001 10 001 0 | 0 | 10 010 10 110 0 {}", f64_bits(-1.0));
+        let layout =
+            format!("00000000 | 1110 111001011 | 10 001 10 001 0 | 0 | 10 010 10 110 0 {}", f64_bits(-1.0));
         let [v1, v2, v3, v4] = [1.5, 0.0, 4.0, 1.5].map(f64_bits);
         // t 0; then count, zero count, sum and the bucket as they are.
         let text = format!("{layout} 0 {v1} {v2} {v3} {v4}");
