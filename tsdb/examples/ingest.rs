@@ -57,11 +57,86 @@ fn reopen(dir: &std::path::Path, series: usize) -> Result<(), Box<dyn std::error
     Ok(())
 }
 
+/// A day of 20,000 series at one minute, as remote write brings it: ten samples of each series at a time.
+fn history() -> Result<(), Box<dyn std::error::Error>> {
+    const SERIES: usize = 20_000;
+    const MINUTE: i64 = 60_000;
+    let dir = std::env::temp_dir().join(format!("tsdb-history-{}", std::process::id()));
+    let clock = SystemClock::shared();
+    let start = clock.now_ms() - 1440 * MINUTE;
+    let db = Db::open(&dir, Options::default(), clock.clone())?;
+    let sets: Vec<Labels> = (0..SERIES).map(labels).collect();
+    let (began, wall, before) = (cpu(), clock.monotonic(), rss_kib());
+    let mut most = 0;
+    for ten in 0..144 {
+        for batch in 0..SERIES / BATCH {
+            let mut appender = db.appender();
+            for (i, set) in sets.iter().enumerate().skip(batch * BATCH).take(BATCH) {
+                let mut reference = 0;
+                for round in ten * 10..ten * 10 + 10 {
+                    reference =
+                        appender.append(reference, set, start + round as i64 * MINUTE, value(i, round))?;
+                }
+            }
+            appender.commit()?;
+        }
+        most = most.max(rss_kib().saturating_sub(before));
+    }
+    println!(
+        "appended in {:?}, {:.0} ns of CPU a sample",
+        clock.monotonic() - wall,
+        (cpu() - began) * 1e9 / 28.8e6
+    );
+    println!("at most {most} KiB; {} blocks, head {:?}", db.blocks().len(), db.sizes());
+    db.maintain()?;
+    println!(
+        "compacted in {:?}, {:.0} ns of CPU a sample",
+        clock.monotonic() - wall,
+        (cpu() - began) * 1e9 / 28.8e6
+    );
+    for block in db.blocks() {
+        println!("block {} level {} {:?}", block.ulid, block.compaction.level, block.stats);
+    }
+    let sizes = db.sizes();
+    let in_blocks: u64 = db.blocks().iter().map(|b| b.stats.num_samples).sum();
+    println!(
+        "{:.3} bytes a sample in blocks; log {} bytes",
+        sizes.block_bytes as f64 / in_blocks as f64,
+        sizes.wal_bytes
+    );
+    for (what, matchers) in [
+        ("one metric, a day", vec![model::Matcher::equal("__name__", "container_some_metric_7_total")]),
+        ("all, a day", vec![model::Matcher::equal("job", "kubelet")]),
+    ] {
+        let began = clock.monotonic();
+        let found = db.querier().select(&matchers, start, clock.now_ms())?;
+        let selected = clock.monotonic() - began;
+        let (mut ts, mut vs, mut samples) = (Vec::new(), Vec::new(), 0);
+        for entry in &found {
+            ts.clear();
+            vs.clear();
+            entry.read(start, clock.now_ms(), &mut ts, &mut vs)?;
+            samples += ts.len();
+        }
+        println!(
+            "{what}: {} series in {selected:?}, {samples} samples in {:?}",
+            found.len(),
+            clock.monotonic() - began
+        );
+    }
+    drop(db);
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some("reopen") {
         let dir = words.next().unwrap_or_default();
         return reopen(dir.as_ref(), words.next().and_then(|n| n.parse().ok()).unwrap_or(1));
+    }
+    if std::env::args().nth(1).as_deref() == Some("history") {
+        return history();
     }
     let mut args = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
     let (series, rounds) = (args.next().unwrap_or(200_000), args.next().unwrap_or(24));
@@ -81,7 +156,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let none = Labels::empty();
             let mut appender = db.appender();
             for i in range {
-                refs[i] = appender.append(refs[i], if round == 0 { &sets[i] } else { &none }, t, value(i, round))?;
+                refs[i] = appender.append(
+                    refs[i],
+                    if round == 0 { &sets[i] } else { &none },
+                    t,
+                    value(i, round),
+                )?;
             }
             appender.commit()?;
         }
@@ -100,13 +180,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut ts, mut vs) = (Vec::new(), Vec::new());
     let mut samples = 0;
     for entry in &found {
-        (ts.clear(), vs.clear());
+        ts.clear();
+        vs.clear();
         entry.read(start, clock.now_ms(), &mut ts, &mut vs)?;
         samples += ts.len();
     }
     println!("reading {samples} samples: {:.3} s of CPU", cpu() - began);
     drop(found);
-    println!("log: {} bytes, {:.2} a sample", db.sizes().wal_bytes, db.sizes().wal_bytes as f64 / samples as f64);
+    println!(
+        "log: {} bytes, {:.2} a sample",
+        db.sizes().wal_bytes,
+        db.sizes().wal_bytes as f64 / samples as f64
+    );
     drop(db); // as a kill
     let itself = std::env::current_exe()?;
     std::process::Command::new(itself).arg("reopen").arg(&dir).arg(series.to_string()).status()?;

@@ -17,7 +17,11 @@ const LEFTOVERS: [&str; 3] = [".tmp-for-deletion", ".tmp-for-creation", ".tmp"];
 
 /// Opens all blocks of a directory, by their first time. A block that cannot be opened is logged, counted and left alone;
 /// what an interrupted compaction or removal left is removed.
-pub(crate) fn open_all(disk: &Arc<dyn Disk>, dir: &Path, metrics: &Metrics) -> Result<Vec<Arc<Block>>, Error> {
+pub(crate) fn open_all(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<Block>>, Error> {
     let mut dirs = Vec::new();
     for entry in disk.list(dir)? {
         let (name, leftover) = LEFTOVERS

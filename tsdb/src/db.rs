@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) blocks: ArcSwap<Vec<Arc<Block>>>,
     /// Held while blocks are made, removed or linked.
     pub(crate) maintenance: Mutex<()>,
+    /// What the log still holds before this time is not needed.
+    log_due: Mutex<Option<i64>>,
     stopping: Mutex<bool>,
     wake: Condvar,
 }
@@ -91,6 +93,7 @@ impl Db {
             head: Arc::new(head),
             blocks: ArcSwap::from_pointee(blocks),
             maintenance: Mutex::default(),
+            log_due: Mutex::default(),
             stopping: Mutex::new(false),
             wake: Condvar::new(),
         });
@@ -244,7 +247,6 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
-        let mut cut_to = None;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
@@ -259,10 +261,15 @@ impl Inner {
             }
             self.head.truncate(maxt)?;
             self.head.metrics.head_compactions.fetch_add(1, Relaxed);
-            cut_to = Some(maxt);
+            *self.log_due.lock() = Some(maxt);
         }
-        // once for all of them: a crash in between only has more to replay
-        cut_to.map_or(Ok(()), |maxt| self.head.truncate_log(maxt))
+        // Once for all of them: a crash in between only has more to replay. Where it fails, the next round tries again.
+        let mut due = self.log_due.lock();
+        if let Some(maxt) = *due {
+            self.head.truncate_log(maxt)?;
+            *due = None;
+        }
+        Ok(())
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
@@ -285,7 +292,8 @@ impl Inner {
         if !self.options.compaction {
             return Ok(());
         }
-        let ranges = crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
+        let ranges =
+            crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
         while !self.is_stopping() {
             let blocks = self.blocks.load_full();
             let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
@@ -298,7 +306,9 @@ impl Inner {
             let ulid = crate::blocks::new_ulid(self.clock.now_ms());
             let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)?;
             let block = match &made {
-                Some(meta) => Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?)),
+                Some(meta) => {
+                    Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?))
+                }
                 None => None,
             };
             self.replace_blocks(&plan, block);

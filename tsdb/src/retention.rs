@@ -36,7 +36,9 @@ impl Inner {
         let blocks = self.blocks.load_full();
         let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
         let metrics = &self.head.metrics;
-        if let (Some(retention), Some(newest)) = (self.options.retention_ms, metas.iter().map(|m| m.max_time).max()) {
+        if let (Some(retention), Some(newest)) =
+            (self.options.retention_ms, metas.iter().map(|m| m.max_time).max())
+        {
             let out = too_old(&metas, newest, retention);
             metrics.retention_time_deletions.fetch_add(out.len() as u64, Relaxed);
             self.drop_blocks(&blocks, &out)?;

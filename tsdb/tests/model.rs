@@ -2,6 +2,7 @@
 //!
 //! A failing run prints its seed; `TSDB_MODEL_SEED=<seed> cargo test -p tsdb --test model` repeats it. `TSDB_MODEL_RUNS`
 //! sets how many seeds are tried.
+#![allow(clippy::unwrap_used)] // a test ends where it fails
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -160,7 +161,10 @@ impl Run {
             let older = appender.append(0, &labels, t - 1, 12.25);
             assert!(matches!(older, Err(AppendError::OutOfOrder | AppendError::OutOfBounds)), "{older:?}");
         }
-        assert!(matches!(appender.append(0, &Labels::empty(), newest + 1, 1.0), Err(AppendError::InvalidLabels(_))));
+        assert!(matches!(
+            appender.append(0, &Labels::empty(), newest + 1, 1.0),
+            Err(AppendError::InvalidLabels(_))
+        ));
         appender.commit().unwrap();
     }
 
@@ -222,7 +226,11 @@ impl Run {
         let mut found: BTreeMap<Labels, Samples> = BTreeMap::new();
         let mut last: Option<Labels> = None;
         for entry in querier.select(matchers, mint, maxt).unwrap() {
-            assert!(last.as_ref().is_none_or(|l| l < entry.labels()), "order of {last:?}, {:?}", entry.labels());
+            assert!(
+                last.as_ref().is_none_or(|l| l < entry.labels()),
+                "order of {last:?}, {:?}",
+                entry.labels()
+            );
             last = Some(entry.labels().clone());
             let (mut ts, mut vs) = (Vec::new(), Vec::new());
             entry.read(mint, maxt, &mut ts, &mut vs).unwrap();

@@ -98,7 +98,8 @@ impl Head {
         if chunks.is_empty() {
             return Ok(None);
         }
-        let visible_to = if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
+        let visible_to =
+            if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
         Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart { chunks, visible_to }))
     }
 
