@@ -21,6 +21,13 @@ pub struct Options {
     #[arg(long = "web.max-requests", value_name = "COUNT", default_value_t = 40)]
     pub max_requests: usize,
 
+    /// Only log messages of this severity or above.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = PossibleValuesParser::new(["debug", "info", "warn", "error"]))]
+    pub log_level: String,
+    /// Form of log lines.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", value_parser = PossibleValuesParser::new(["logfmt", "json"]))]
+    pub log_format: String,
+
     /// Where the host's /proc is mounted.
     #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
     pub procfs: PathBuf,
