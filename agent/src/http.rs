@@ -2,6 +2,7 @@
 
 use crate::Agent;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -25,6 +26,8 @@ pub(crate) fn router(agent: Agent) -> Router {
         .route("/", get(landing))
         .route("/-/healthy", get(|| async { "OK\n" }))
         .route(&path, get(node))
+        .route(&format!("{}/cadvisor", path.trim_end_matches('/')), get(cadvisor))
+        .route(&format!("{}/kube-state", path.trim_end_matches('/')), get(kube_state))
         .with_state(Scrapes { agent, permits })
 }
 
@@ -47,6 +50,36 @@ async fn node(State(scrapes): State<Scrapes>, RawQuery(query): RawQuery) -> Resp
     };
     match scrapes.agent.inner.node.gather(filter).await {
         Ok(body) => text(body),
+        Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn cadvisor(State(scrapes): State<Scrapes>) -> Response {
+    let Some(_permit) = scrapes.permit() else {
+        return too_many(&scrapes);
+    };
+    if !scrapes.agent.options().cadvisor {
+        return refuse(StatusCode::NOT_FOUND, "turned off by --cadvisor=false");
+    }
+    match scrapes.agent.inner.containers.gather().await {
+        Ok(body) => text(body),
+        Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn kube_state(State(scrapes): State<Scrapes>) -> Response {
+    let Some(_permit) = scrapes.permit() else {
+        return too_many(&scrapes);
+    };
+    if !scrapes.agent.options().kube_state {
+        return refuse(StatusCode::NOT_FOUND, "turned off by --kube-state=false");
+    }
+    match scrapes.agent.inner.kubernetes.state.scrape() {
+        // in pieces, as the other end takes them: a large cluster's text is never in memory as a whole
+        Ok(pieces) => {
+            let pieces = futures::stream::iter(pieces.map(Ok::<_, std::convert::Infallible>));
+            ([(header::CONTENT_TYPE, TEXT_CONTENT_TYPE)], Body::from_stream(pieces)).into_response()
+        }
         Err(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }

@@ -10,7 +10,10 @@
 
 pub mod options;
 
+mod container;
 mod http;
+mod kube_state;
+mod kubernetes;
 mod node;
 mod worker;
 
@@ -19,6 +22,7 @@ pub use options::Options;
 
 use runtime::Stage;
 use runtime::clock::SharedClock;
+use runtime::metrics::Registry;
 use std::sync::Arc;
 
 /// Why an agent cannot be made.
@@ -38,6 +42,8 @@ pub struct Agent {
 struct Inner {
     options: Options,
     node: node::NodeMetrics,
+    kubernetes: kubernetes::Kubernetes,
+    containers: container::ContainerMetrics,
 }
 
 impl Agent {
@@ -49,8 +55,18 @@ impl Agent {
     /// # Errors
     /// Where an option cannot be used: a bad regular expression, two options that exclude each other.
     pub fn new(options: Options, clock: SharedClock, stage: Stage) -> Result<Self, Error> {
-        let node = node::NodeMetrics::new(&options, clock, stage)?;
-        Ok(Agent { inner: Arc::new(Inner { options, node }) })
+        let own = Registry::with_process();
+        let kubernetes = kubernetes::Kubernetes::start(&options, clock.clone(), &stage);
+        let state = kubernetes.state.clone();
+        own.gauge_fn(
+            "pharos_agent_kube_state_bytes",
+            "Memory that the rendered samples of the cluster's objects occupy in bytes.",
+            move || state.size() as f64,
+        );
+        let containers =
+            container::ContainerMetrics::new(&options, clock.clone(), &stage, kubernetes.pods.clone());
+        let node = node::NodeMetrics::new(&options, clock, &stage, own)?;
+        Ok(Agent { inner: Arc::new(Inner { options, node, kubernetes, containers }) })
     }
 
     /// All paths of the agent, the landing page included.

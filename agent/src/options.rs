@@ -144,9 +144,6 @@ pub struct NodeOptions {
         default_value = "^(oom_kill|pgpg|pswp|pg.*fault).*"
     )]
     pub vmstat_fields: String,
-    /// Directories with `*.prom` files to expose as they are; may hold wildcards. Repeatable.
-    #[arg(long = "collector.textfile.directory", value_name = "DIR")]
-    pub textfile_directory: Vec<String>,
 }
 
 /// The fields of netstat that are shown unless told otherwise.
@@ -154,6 +151,25 @@ pub(crate) const NETSTAT_FIELDS: &str = "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip
     Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)|\
     Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)|\
     Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$";
+
+impl Options {
+    /// `--node-name`, else `$NODE_NAME`.
+    pub(crate) fn node_name(&self) -> Option<String> {
+        or_env(&self.node_name, "NODE_NAME")
+    }
+    /// `--kube-state.lease-namespace`, else `$POD_NAMESPACE`.
+    pub(crate) fn lease_namespace(&self) -> Option<String> {
+        or_env(&self.lease_namespace, "POD_NAMESPACE")
+    }
+    /// `--kube-state.identity`, else `$POD_NAME`.
+    pub(crate) fn identity(&self) -> Option<String> {
+        or_env(&self.identity, "POD_NAME")
+    }
+}
+
+fn or_env(value: &Option<String>, variable: &str) -> Option<String> {
+    value.clone().or_else(|| std::env::var(variable).ok()).filter(|v| !v.is_empty())
+}
 
 impl Default for Options {
     fn default() -> Self {
@@ -192,10 +208,10 @@ macro_rules! collectors {
 /// All collectors of node_exporter.
 pub(crate) const COLLECTORS: &[Known] = collectors! {
     Some(true) => [
-        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat"
+        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat", "conntrack", "entropy", "netclass", "netstat", "sockstat",
     ],
     None => [
-        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "entropy", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "netclass", "netstat", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
+        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
     ],
 };
 
@@ -207,6 +223,11 @@ impl Collectors {
     /// Whether a collector runs.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
+    }
+
+    /// Those that run, in the order of the alphabet.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
     }
 
     /// Exactly these; names that the agent does not have are left out.

@@ -37,6 +37,9 @@ kube_cgroups() { find /sys/fs/cgroup -maxdepth 2 -type d -name kubepods; }
 # Runs as the first process in the new namespaces; $STATE/bin/pause takes its place when all is mounted.
 node_init() {
   local dir
+  # If `up` was ended before it recorded this process, nobody would ever end it.
+  for _ in $(seq 50); do [ ! -s "$STATE/unshare.pid" ] || break; sleep 0.1; done
+  [ -s "$STATE/unshare.pid" ] || die "not recorded by e2e/cluster up"
   mount -t tmpfs tmpfs /run
   # A fresh sysfs shows this network namespace's devices; the cgroups are carried over into it.
   mkdir -p "$STATE/cgroup"
@@ -71,7 +74,7 @@ node_namespaces() {
       echo "$missing" >> "$STATE/made-dirs"
     done
   done
-  setsid nohup unshare --mount --net --pid --fork --mount-proc --propagation slave \
+  setsid nohup unshare --mount --net --pid --fork --kill-child --mount-proc --propagation slave \
     bash "$E2E/cluster" node-init > "$STATE/logs/node.log" 2>&1 < /dev/null &
   unshared=$!
   record "$unshared" "$STATE/unshare.pid"
@@ -99,7 +102,7 @@ cert() { # NAME SUBJECT NAMES
     -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$3") 2> /dev/null
 }
 node_certificates() {
-  local user config
+  local user
   mkdir -p "$STATE/pki"
   (
     cd "$STATE/pki"
@@ -112,12 +115,22 @@ node_certificates() {
     cert front-proxy /CN=front-proxy-client DNS:front-proxy-client
   )
   for user in admin kubelet; do
-    config=("$STATE/bin/kubectl" config "--kubeconfig=$STATE/$user.conf")
-    "${config[@]}" set-cluster "$CLUSTER" "--server=https://$NODE_IP:6443" "--certificate-authority=$STATE/pki/ca.crt" --embed-certs
-    "${config[@]}" set-credentials "$user" "--client-certificate=$STATE/pki/$user.crt" "--client-key=$STATE/pki/$user.key" --embed-certs
-    "${config[@]}" set-context "$CLUSTER" "--cluster=$CLUSTER" "--user=$user"
-    "${config[@]}" use-context "$CLUSTER"
-  done > /dev/null
+    cat > "$STATE/$user.conf" << YAML
+apiVersion: v1
+kind: Config
+clusters:
+  - name: $CLUSTER
+    cluster: {server: "https://$NODE_IP:6443", certificate-authority-data: $(base64 -w0 "$STATE/pki/ca.crt")}
+users:
+  - name: $user
+    user: {client-certificate-data: $(base64 -w0 "$STATE/pki/$user.crt"), client-key-data: $(base64 -w0 "$STATE/pki/$user.key")}
+contexts:
+  - name: $CLUSTER
+    context: {cluster: $CLUSTER, user: $user}
+current-context: $CLUSTER
+YAML
+    chmod 0600 "$STATE/$user.conf"
+  done
 }
 
 # ---- the parts
@@ -238,7 +251,8 @@ node_up() {
 
 node_down() {
   local pid cgroup dir name
-  pid=$(node_pid) && kill -KILL "$pid" # and with it, by the kernel, every process of its process namespace
+  # The kernel ends the namespace's first process with its parent, and with that one every process of the namespace.
+  for name in "$STATE/unshare.pid" "$STATE/node.pid"; do pid=$(recorded "$name") && kill -KILL "$pid"; done
   for name in "$STATE"/*.pid; do # the nsenter and unshare processes outside end when theirs inside has ended
     for _ in $(seq 100); do recorded "$name" > /dev/null || break; sleep 0.1; done
     pid=$(recorded "$name") && kill -KILL "$pid"

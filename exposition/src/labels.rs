@@ -136,7 +136,7 @@ impl<'a> Decoder<'a> {
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|_| Cause::InvalidUtf8(String::from_utf8_lossy(bytes).into_owned()))?;
-        Ok(if escaped { unescape(text).into() } else { text.into() })
+        Ok(if escaped { unescape(text, true).into() } else { text.into() })
     }
 
     /// A plain name, or "".
@@ -185,8 +185,8 @@ pub(crate) fn identifier_len(bytes: &[u8], metric: bool) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// `\\`, `\"` and `\n`; any other backslash stands for itself.
-pub(crate) fn unescape(text: &str) -> String {
+/// `\\`, `\n` and (with `quotes`) `\"`; any other backslash stands for itself.
+pub(crate) fn unescape(text: &str, quotes: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -196,7 +196,8 @@ pub(crate) fn unescape(text: &str) -> String {
         }
         match chars.next() {
             Some('n') => out.push('\n'),
-            Some(c @ ('"' | '\\')) => out.push(c),
+            Some('\\') => out.push('\\'),
+            Some('"') if quotes => out.push('"'),
             Some(c) => out.extend(['\\', c]),
             None => out.push('\\'),
         }

@@ -322,7 +322,7 @@ impl<'a> Parser<'a> {
         let (name, rest) = self.meta_name(rest)?;
         let text = rest.get(1..).unwrap_or_default();
         if word == b"HELP" {
-            return Ok(Entry::Help(name, help(text)?));
+            return Ok(Entry::Help(name, help(text, false)?));
         }
         let kind = match text {
             b"counter" => MetricType::Counter,
@@ -406,7 +406,7 @@ impl<'a> Parser<'a> {
         };
         self.at = after;
         Ok(Some(match word {
-            b"# HELP " => Entry::Help(name, help(text)?),
+            b"# HELP " => Entry::Help(name, help(text, true)?),
             b"# TYPE " => Entry::Type(name, openmetrics_type(text)?),
             _ => {
                 let unit = utf8(text)?;
@@ -423,7 +423,7 @@ impl<'a> Parser<'a> {
         let (name, rest) = if rest.first() == Some(&b'"') {
             let len = self.quote_len(&rest[1..])?;
             let text = utf8(&rest[1..len])?;
-            let name = if text.contains('\\') { unescape(text).into() } else { Cow::Borrowed(text) };
+            let name = if text.contains('\\') { unescape(text, true).into() } else { Cow::Borrowed(text) };
             (name, &rest[len + 1..])
         } else {
             let (name, rest) = rest.split_at(identifier_len(rest, true));
@@ -489,7 +489,8 @@ fn utf8(bytes: &[u8]) -> Parsed<&str> {
     std::str::from_utf8(bytes).map_err(|_| Cause::InvalidUtf8(excerpt(bytes)))
 }
 
-fn help(bytes: &[u8]) -> Parsed<Cow<'_, str>> {
+/// Quotes are escaped in OpenMetrics only.
+fn help(bytes: &[u8], quotes: bool) -> Parsed<Cow<'_, str>> {
     let text = utf8(bytes)?;
-    Ok(if text.contains('\\') { unescape(text).into() } else { text.into() })
+    Ok(if text.contains('\\') { unescape(text, quotes).into() } else { text.into() })
 }

@@ -81,7 +81,6 @@ pub(crate) async fn start(options: Options, supervisor: &mut Supervisor) -> anyh
         format!("--web.listen-address={}", options.web_listen_address),
         format!("--storage.tsdb.path={}", options.storage_path.display()),
         format!("--storage.tsdb.retention.time={}", options.retention_time),
-        "--config.file=".to_owned(),
     ])?;
     line.options.home_query = Some(home_query());
     let text = configuration(&options.scrape_interval, &agent_address, &options.web_listen_address);

@@ -397,4 +397,29 @@ impl Expr {
         }
         expr
     }
+
+    /// The expressions directly below.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix { .. } => {
+                Vec::new()
+            }
+            ExprKind::Subquery { expr, .. } | ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => vec![expr],
+            ExprKind::Call { args, .. } => args.iter().collect(),
+            ExprKind::Aggregate { expr, param, .. } => {
+                param.iter().map(|p| &**p).chain(std::iter::once(&**expr)).collect()
+            }
+            ExprKind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
+        }
+    }
+
+    /// Levels of the tree. Not recursive.
+    pub fn depth(&self) -> usize {
+        let (mut deepest, mut todo) = (0, vec![(self, 1)]);
+        while let Some((expr, depth)) = todo.pop() {
+            deepest = deepest.max(depth);
+            todo.extend(expr.children().into_iter().map(|child| (child, depth + 1)));
+        }
+        deepest
+    }
 }

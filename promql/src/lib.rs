@@ -5,10 +5,12 @@
 pub mod ast;
 pub mod engine;
 pub mod functions;
+mod histogram;
 mod lexer;
 pub mod parser;
 mod printer;
 pub mod storage;
+pub mod testing;
 
 pub use engine::{Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
 pub use parser::{Features, ParseError, parse, parse_selector, parse_with};

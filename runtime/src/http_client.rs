@@ -28,6 +28,9 @@ use url::Url;
 const MAX_REDIRECTS: usize = 10;
 /// Idle connections longer than the longest usual scrape interval are of use; this is Prometheus' figure.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Most that a connection buffers, bytes: idle ones keep theirs, and there is one for each target. Bounds the head of an
+/// answer too.
+const READ_BUFFER: usize = 32 << 10;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -344,7 +347,7 @@ impl Response {
 
 fn builder() -> hyper_util::client::legacy::Builder {
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_idle_timeout(IDLE_TIMEOUT).pool_timer(TokioTimer::new());
+    builder.pool_idle_timeout(IDLE_TIMEOUT).pool_timer(TokioTimer::new()).http1_max_buf_size(READ_BUFFER);
     builder
 }
 
@@ -384,3 +387,5 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -177,19 +177,28 @@ impl Cache {
         std::mem::swap(&mut self.order, &mut self.next_order);
     }
 
-    /// The scrape was not stored: forgets the series that it brought; all others are marked stale, hence not live.
-    pub(crate) fn roll_back(&mut self) {
+    /// The scrape will not be stored: forgets the series that it brought.
+    pub(crate) fn abandon(&mut self) {
         for id in std::mem::take(&mut self.fresh) {
             self.remove(id);
         }
         for slot in &mut self.slots {
-            slot.live = false;
             slot.position = NO_POSITION;
         }
         for (position, id) in self.order.iter().enumerate() {
             self.slots[*id as usize].position = position as u32;
         }
         self.compact();
+    }
+
+    /// All series have been marked stale: none is live.
+    pub(crate) fn rest(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.live = false);
+    }
+
+    /// The labels of the series of this scrape.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &Labels> {
+        self.slots.iter().filter(|s| s.seen == self.iteration).filter_map(|s| s.labels.as_ref())
     }
 
     fn remove(&mut self, id: Id) {
@@ -275,7 +284,9 @@ mod tests {
         see(&mut cache, "new");
         see(&mut cache, "b");
         assert_eq!(cache.live().count(), 3);
-        cache.roll_back();
+        cache.abandon();
+        assert_eq!((cache.len(), cache.live().count()), (2, 2));
+        cache.rest();
         assert_eq!((cache.len(), cache.live().count()), (2, 0));
         cache.begin();
         assert_eq!(cache.expected(), b"a");
@@ -300,7 +311,7 @@ mod tests {
                 } else {
                     cache.begin();
                     for name in &names { see(&mut cache, name); }
-                    cache.roll_back();
+                    cache.abandon();
                 }
                 prop_assert_eq!(cache.len(), before.len());
                 for name in &before {

@@ -31,7 +31,9 @@ pub enum Error {
         limit: u64,
     },
     /// A name or value longer than allowed.
-    #[error("{limit_name} exceeded (metric: {metric}, label: {label}, length: {length} bytes, limit: {limit})")]
+    #[error(
+        "{limit_name} exceeded (metric: {metric}, label: {label}, length: {length} bytes, limit: {limit})"
+    )]
     TooLong {
         /// The limit's name in the configuration.
         limit_name: &'static str,
@@ -71,7 +73,8 @@ fn conflicts(pairs: &[Pair<'_>], target: &Labels) -> bool {
 
 /// Both sorted sets in one, without allocating but for the result.
 fn merge(pairs: &[Pair<'_>], target: &Labels) -> Labels {
-    let mut own = pairs.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.as_ref(), v.as_ref())).peekable();
+    let mut own =
+        pairs.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.as_ref(), v.as_ref())).peekable();
     let mut target = target.iter().peekable();
     Labels::from_sorted(std::iter::from_fn(|| match (own.peek(), target.peek()) {
         (Some((a, _)), Some((b, _))) if a < b => own.next(),
@@ -88,7 +91,9 @@ fn with_target(pairs: &[Pair<'_>], target: &Labels, honor: bool) -> LabelsBuilde
     let mut displaced: Vec<(&str, String)> = Vec::new();
     for (name, value) in target {
         let own = builder.get(name);
-        if own.is_empty() {
+        // an empty label is honoured too: this is how the Pushgateway says "no instance"
+        let given = honor && pairs.iter().any(|(n, _)| n == name);
+        if own.is_empty() && !given {
             builder.set(name, value);
         } else if !honor {
             displaced.push((name, own.to_owned()));

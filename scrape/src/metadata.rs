@@ -26,7 +26,7 @@ impl Metadata {
     /// Begins a scrape.
     pub(crate) fn begin(&mut self) {
         self.iteration = self.iteration.wrapping_add(1);
-        if self.iteration % FORGET_AFTER == 0 {
+        if self.iteration.is_multiple_of(FORGET_AFTER) {
             let now = self.iteration;
             self.metrics.retain(|_, m| now.wrapping_sub(m.seen) <= FORGET_AFTER);
         }

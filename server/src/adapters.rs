@@ -51,6 +51,7 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
         tsdb::AppendError::OutOfBounds => AppendError::OutOfBounds,
         tsdb::AppendError::TooOld => AppendError::TooOld,
         tsdb::AppendError::InvalidLabels(why) => AppendError::InvalidLabels(why),
+        tsdb::AppendError::Histogram => AppendError::Storage(error.to_string()),
         tsdb::AppendError::Storage(why) => AppendError::Storage(why),
     }
 }
@@ -67,7 +68,7 @@ impl Appender for TsdbAppender {
         _: i64,
         _: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
-        Err(AppendError::Storage("native histograms are not stored yet".to_owned()))
+        Err(append_error(tsdb::AppendError::Histogram))
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

@@ -104,6 +104,15 @@ pub struct Options {
     /// Most samples that one query may hold in memory.
     #[arg(long = "query.max-samples", default_value_t = 50_000_000)]
     pub query_max_samples: usize,
+    /// Move scrape timestamps that are late by no more than the tolerance onto their grid (the default): they compress better.
+    #[arg(long = "scrape.adjust-timestamps", hide = true, overrides_with = "keep_timestamps")]
+    adjust_timestamps: bool,
+    /// Leave scrape timestamps as they are.
+    #[arg(long = "no-scrape.adjust-timestamps", hide = true)]
+    pub keep_timestamps: bool,
+    /// The tolerance.
+    #[arg(long = "scrape.timestamp-tolerance", default_value = "2ms", hide = true)]
+    pub timestamp_tolerance: Millis,
     /// Features to enable, separated by commas. Can be repeated.
     #[arg(long = "enable-feature", value_delimiter = ',')]
     pub enable_feature: Vec<String>,
@@ -192,10 +201,6 @@ struct Unused {
     rules_resend_delay: Option<Millis>,
     #[arg(long = "rules.max-concurrent-evals")]
     rules_max_concurrent_evals: Option<usize>,
-    #[arg(long = "scrape.adjust-timestamps", hide = true)]
-    scrape_adjust_timestamps: bool,
-    #[arg(long = "scrape.timestamp-tolerance", hide = true)]
-    scrape_timestamp_tolerance: Option<Millis>,
     #[arg(long = "scrape.discovery-reload-interval", hide = true)]
     scrape_discovery_reload_interval: Option<Millis>,
     #[arg(long = "alertmanager.notification-queue-capacity")]

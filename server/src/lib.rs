@@ -96,7 +96,7 @@ pub async fn start(
     let web = supervisor.stage("web", Duration::from_secs(10));
     let storage_stage = supervisor.stage("storage", Duration::from_secs(60));
 
-    let loaded = reload::load(&source, clock.now_ms()).map_err(Error::Config)?;
+    let first = reload::load(&source, clock.now_ms()).map_err(Error::Config)?;
     let mut listeners = Vec::new();
     for address in &options.web_listen_address {
         listeners.push(runtime::http::bind(address).await?);
@@ -110,7 +110,8 @@ pub async fn start(
     });
     let appendable = Arc::new(adapters::TsdbAppendable(db.clone()));
     let scrape = Arc::new(scrape::ScrapeManager::new(scrape_stage.clone(), appendable, clock.clone(), &registry));
-    let discovery = discovery::DiscoveryManager::new(discovery_stage.clone(), clock.clone());
+    scrape.set_timestamp_tolerance(if options.keep_timestamps { 0 } else { options.timestamp_tolerance.0 });
+    let (discovery, groups) = discovery::DiscoveryManager::new(discovery_stage.clone(), clock.clone());
 
     let (reloads, requests) = mpsc::channel(RELOAD_CAPACITY);
     let state = Arc::new(State {
@@ -124,7 +125,7 @@ pub async fn start(
         db: db.clone(),
         engine,
         scrape,
-        config: ArcSwap::from_pointee(loaded),
+        config: ArcSwap::from_pointee(Loaded::default()),
         reloads,
         write_refs: api::RefCache::default(),
         cors_origin,
@@ -132,7 +133,8 @@ pub async fn start(
         web: web.clone(),
     });
 
-    reload::run(state.clone(), source, discovery, requests, &discovery_stage);
+    let inputs = reload::Inputs { source, first, discovery, groups, requests };
+    reload::run(&state, inputs, &discovery_stage)?;
     let mut addresses = Vec::new();
     for listener in listeners {
         addresses.extend(listener.local_addr());
@@ -157,20 +159,25 @@ pub async fn start(
 }
 
 fn tsdb_options(options: &Options) -> tsdb::Options {
-    const DEFAULT_RETENTION_MS: i64 = 15 * 86_400_000;
-    let mut out = tsdb::Options::default();
-    out.min_block_duration_ms = options.min_block_duration.0;
-    out.retention_bytes = options.retention_size.map(|b| b.0);
-    out.retention_ms = match (options.retention_time, options.retention_size) {
-        (Some(time), _) => Some(time.0).filter(|ms| *ms > 0),
-        (None, Some(_)) => None,
-        (None, None) => Some(DEFAULT_RETENTION_MS),
+    let mut out = tsdb::Options {
+        min_block_duration_ms: options.min_block_duration.0,
+        max_block_duration_ms: options.max_block_duration.map(|d| d.0),
+        retention_bytes: options.retention_size.map(|b| b.0),
+        wal_compression: match options.wal_compression_type.as_str() {
+            "zstd" => tsdb::wal::Compression::Zstd,
+            "none" => tsdb::wal::Compression::None,
+            _ => tsdb::wal::Compression::Snappy,
+        },
+        ..tsdb::Options::default()
     };
-    if let Some(longest) = options.max_block_duration {
-        out.max_block_duration_ms = longest.0;
-    } else if let Some(retention) = out.retention_ms {
-        // as the original: a tenth of what is kept, so that retention drops little at a time
-        out.max_block_duration_ms = (retention / 10).clamp(out.min_block_duration_ms, 31 * 86_400_000);
+    if let Some(size) = options.wal_segment_size {
+        out.wal_segment_size = size.0;
+    }
+    match (options.retention_time, options.retention_size) {
+        (Some(time), _) => out.retention_ms = Some(time.0).filter(|ms| *ms > 0),
+        // only a size was given: then time sets no bound
+        (None, Some(_)) => out.retention_ms = None,
+        (None, None) => {}
     }
     out
 }

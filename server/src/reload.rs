@@ -3,12 +3,14 @@
 
 use crate::State;
 use config::prometheus::Config;
-use discovery::DiscoveryManager;
+use discovery::kubernetes::secret;
+use discovery::{DiscoveryManager, Groups};
 use runtime::Stage;
+use scrape::Job;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -20,10 +22,18 @@ pub enum ConfigSource {
 }
 
 /// The configuration in force.
+#[derive(Default)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) loaded_ms: i64,
     pub(crate) last_reload_ok: bool,
+}
+
+/// A configuration that was read and found usable.
+pub(crate) struct Prepared {
+    config: Config,
+    jobs: Vec<Job>,
+    read_ms: i64,
 }
 
 /// A wish to load anew; the answer says why it failed.
@@ -35,7 +45,7 @@ pub(crate) struct ReloadRequest {
 const MAX_CONFIG_BYTES: u64 = 256 << 20;
 
 /// Reads and parses.
-pub(crate) fn load(source: &ConfigSource, now_ms: i64) -> Result<Loaded, String> {
+pub(crate) fn load(source: &ConfigSource, now_ms: i64) -> Result<Prepared, String> {
     let (text, name) = match source {
         ConfigSource::Inline(text) => (text.clone(), "built-in configuration".to_owned()),
         ConfigSource::File(path) => (read(path)?, path.display().to_string()),
@@ -55,20 +65,23 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-fn parse(text: &str, name: &str, now_ms: i64) -> Result<Loaded, String> {
-    let config = Config::parse(text, name).map_err(|e| e.to_string())?;
+fn parse(text: &str, name: &str, now_ms: i64) -> Result<Prepared, String> {
+    let mut config = Config::parse(text, name).map_err(|e| e.to_string())?;
+    config.expand_external_labels(|name| std::env::var(name).ok());
     for what in config.unsupported() {
         tracing::warn!(what, "this part of the configuration has no effect yet");
     }
-    Ok(Loaded { config, loaded_ms: now_ms, last_reload_ok: true })
+    let jobs = Job::all(&config.scrape_configs, &config.global).map_err(|e| format!("{name}: {e}"))?;
+    Ok(Prepared { config, jobs, read_ms: now_ms })
 }
 
 /// Puts a configuration into force: scraping first, so that a job is known when its first targets arrive.
-fn apply(state: &State, discovery: &DiscoveryManager, loaded: Loaded) {
-    state.scrape.apply(&loaded.config);
-    discovery.apply(&loaded.config);
-    state.metrics.config_loaded(true, loaded.loaded_ms);
-    state.config.store(Arc::new(loaded));
+fn apply(state: &State, discovery: &DiscoveryManager, prepared: Prepared) {
+    let Prepared { config, jobs, read_ms } = prepared;
+    state.scrape.apply(jobs);
+    discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.clone(), job.sd.clone())).collect());
+    state.metrics.config_loaded(true, read_ms);
+    state.config.store(Arc::new(Loaded { config, loaded_ms: read_ms, last_reload_ok: true }));
 }
 
 /// Keeps the configuration that is in force, and notes that a newer one failed.
@@ -83,15 +96,25 @@ fn refuse(state: &State, why: &str) {
     }));
 }
 
+/// What the tasks below work with.
+pub(crate) struct Inputs {
+    pub(crate) source: ConfigSource,
+    pub(crate) first: Prepared,
+    pub(crate) discovery: DiscoveryManager,
+    pub(crate) groups: watch::Receiver<Arc<Groups>>,
+    pub(crate) requests: mpsc::Receiver<ReloadRequest>,
+}
+
 /// Starts the tasks that apply configurations and hand discovered targets to scraping.
-pub(crate) fn run(
-    state: Arc<State>,
-    source: ConfigSource,
-    discovery: DiscoveryManager,
-    requests: mpsc::Receiver<ReloadRequest>,
-    stage: &Stage,
-) {
-    let mut groups = discovery.subscribe();
+///
+/// # Errors
+/// Where the flag that names the Secret cannot be understood.
+pub(crate) fn run(state: &Arc<State>, inputs: Inputs, stage: &Stage) -> Result<(), crate::Error> {
+    let Inputs { source, first, discovery, mut groups, requests } = inputs;
+    let secret = match &state.options.config_kubernetes_secret {
+        Some(name) => Some(watch_secret(name, stage)?),
+        None => None,
+    };
     let (scrape, stop) = (state.scrape.clone(), stage.token());
     stage.essential("targets", async move {
         loop {
@@ -102,19 +125,31 @@ pub(crate) fn run(
                         return;
                     }
                     let now = groups.borrow_and_update().clone();
-                    scrape.update_targets(&now);
+                    scrape.update_targets((*now).clone());
                 }
             }
         }
     });
-    let stop = stage.token();
-    let secret = state.options.config_kubernetes_secret.clone().map(|name| discovery.watch_secret(&name));
+    let (stop, state) = (stage.token(), state.clone());
     stage.essential("configuration", async move {
+        apply(&state, &discovery, first);
         follow(&state, &source, &discovery, requests, secret, stop).await;
     });
+    Ok(())
 }
 
-type SecretWatch = tokio::sync::watch::Receiver<Option<Arc<[u8]>>>;
+type SecretWatch = watch::Receiver<secret::Value>;
+
+/// The key under which the operator keeps the configuration.
+const SECRET_KEY: &str = "prometheus.yaml.gz";
+
+fn watch_secret(flag: &str, stage: &Stage) -> Result<SecretWatch, crate::Error> {
+    let Some((namespace, name)) = flag.split_once('/') else {
+        let why = format!("{flag:?} is not of the form NAMESPACE/NAME");
+        return Err(crate::Error::Flag { flag: "config.kubernetes-secret", why });
+    };
+    Ok(secret::watch(stage, namespace, name, SECRET_KEY))
+}
 
 async fn follow(
     state: &State,
@@ -126,8 +161,6 @@ async fn follow(
 ) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
-    let first = state.config.load_full();
-    apply(state, discovery, Loaded { config: first.config.clone(), loaded_ms: first.loaded_ms, last_reload_ok: true });
     loop {
         let reply = tokio::select! {
             () = stop.cancelled() => return,
@@ -152,18 +185,20 @@ async fn follow(
     }
 }
 
-/// The next content of the Secret; never, where none is followed.
-async fn secret_changed(secret: &mut Option<SecretWatch>) -> Arc<[u8]> {
+/// The next content of the Secret; never, where none is followed. What keeps it from being read is logged.
+async fn secret_changed(watch: &mut Option<SecretWatch>) -> Arc<Vec<u8>> {
     loop {
-        match secret {
-            Some(watch) => {
-                if watch.changed().await.is_err() {
-                    *secret = None;
-                } else if let Some(bytes) = watch.borrow_and_update().clone() {
-                    return bytes;
-                }
+        let Some(changes) = watch else { return std::future::pending().await };
+        if changes.changed().await.is_err() {
+            *watch = None;
+            continue;
+        }
+        match changes.borrow_and_update().clone() {
+            secret::Value::Present(bytes) => return bytes,
+            secret::Value::Unknown => {}
+            secret::Value::Absent(why) | secret::Value::Unreachable(why) => {
+                tracing::warn!(why, "the configuration's Secret cannot be followed; what is in force stays");
             }
-            None => return std::future::pending().await,
         }
     }
 }

@@ -1,8 +1,34 @@
 //! The machine's metrics, with the names of node_exporter: one collector, one file.
 
+mod conntrack;
+mod cpu;
+mod diskstats;
+mod entropy;
+mod filefd;
 mod files;
+mod filesystem;
 mod loadavg;
+mod meminfo;
+mod netclass;
+mod netdev;
+mod netstat;
+mod pressure;
+mod shared;
+mod sockstat;
+mod stat;
+mod statfs;
+mod time;
+mod tzif;
+mod uname;
+mod vmstat;
 
+pub(crate) use cpu::cpu_dirs;
+pub(crate) use files::{read_number, read_trimmed};
+pub(crate) use filesystem::parse_mount;
+pub(crate) use netdev::parse as parse_netdev;
+pub(crate) use pressure::parse as parse_pressure;
+
+use self::shared::SharedFile;
 use crate::options::{Collectors, Options};
 use crate::worker::{Stopping, Worker};
 use exposition::encode::{MetricType, TextEncoder};
@@ -94,24 +120,31 @@ pub(crate) trait Collector: Send {
 }
 
 /// The text under way.
-pub(crate) struct Text(TextEncoder);
+pub(crate) struct Text {
+    encoder: TextEncoder,
+    scrape: u64,
+}
 
 impl Text {
+    /// Which scrape this is, counting from 1.
+    pub(crate) fn scrape(&self) -> u64 {
+        self.scrape
+    }
     /// Begins a family of gauges.
     pub(crate) fn gauges(&mut self, name: &str, help: &str) {
-        self.0.family(name, help, MetricType::Gauge);
+        self.encoder.family(name, help, MetricType::Gauge);
     }
     /// Begins a family of counters.
     pub(crate) fn counters(&mut self, name: &str, help: &str) {
-        self.0.family(name, help, MetricType::Counter);
+        self.encoder.family(name, help, MetricType::Counter);
     }
     /// Begins a family whose type the kernel does not say.
     pub(crate) fn untyped(&mut self, name: &str, help: &str) {
-        self.0.family(name, help, MetricType::Unknown);
+        self.encoder.family(name, help, MetricType::Unknown);
     }
     /// A sample of the family begun last. Labels come sorted by name.
     pub(crate) fn sample<const N: usize>(&mut self, name: &str, labels: [(&str, &str); N], value: f64) {
-        self.0.sample(name, labels, value, None);
+        self.encoder.sample(name, labels, value, None);
     }
     /// A family of one gauge without labels.
     pub(crate) fn gauge(&mut self, name: &str, help: &str, value: f64) {
@@ -216,7 +249,13 @@ pub(crate) enum GatherError {
 }
 
 impl NodeMetrics {
-    pub(crate) fn new(options: &Options, clock: SharedClock, stage: Stage) -> Result<Self, SetupError> {
+    /// `own`: the agent's own metrics, shown with those of the node.
+    pub(crate) fn new(
+        options: &Options,
+        clock: SharedClock,
+        stage: &Stage,
+        own: Registry,
+    ) -> Result<Self, SetupError> {
         let host = Host {
             proc: options.procfs.clone(),
             sys: options.sysfs.clone(),
@@ -224,8 +263,8 @@ impl NodeMetrics {
             udev: options.udev.clone(),
             clock,
         };
-        let collecting = Collecting::new(options, host, &stage)?;
-        Ok(NodeMetrics { worker: Worker::start(&stage, collecting), enabled: options.collectors.clone() })
+        let collecting = Collecting::new(options, host, own)?;
+        Ok(NodeMetrics { worker: Worker::start(stage, collecting), enabled: options.collectors.clone() })
     }
 
     pub(crate) async fn gather(&self, filter: Filter) -> Result<String, GatherError> {
@@ -242,21 +281,24 @@ struct Collecting {
     /// Size of the last text: the next one will be much the same.
     size: usize,
     took: Vec<(&'static str, Duration, bool)>,
+    scrapes: u64,
 }
 
 impl Collecting {
-    fn new(options: &Options, host: Host, _stage: &Stage) -> Result<Self, SetupError> {
-        let mut collectors: Vec<(&'static str, Box<dyn Collector>)> = Vec::new();
-        let on = |name| options.collectors.has(name);
-        if on("loadavg") {
-            collectors.push(("loadavg", Box::new(loadavg::Loadavg::new(&host))));
+    fn new(options: &Options, host: Host, own: Registry) -> Result<Self, SetupError> {
+        let stat = SharedFile::new(host.proc.join("stat"));
+        let mut collectors = Vec::new();
+        for name in options.collectors.names() {
+            collectors.push((name, make(name, options, &host, &stat)?));
         }
-        let own = (!options.disable_exporter_metrics).then(Registry::with_process);
-        Ok(Collecting { clock: host.clock, collectors, own, size: 16 << 10, took: Vec::new() })
+        let own = (!options.disable_exporter_metrics).then_some(own);
+        Ok(Collecting { clock: host.clock, collectors, own, size: 16 << 10, took: Vec::new(), scrapes: 0 })
     }
 
     fn gather(&mut self, filter: &Filter) -> String {
-        let mut out = Text(TextEncoder::new(String::with_capacity(self.size + self.size / 8)));
+        self.scrapes += 1;
+        let room = String::with_capacity(self.size + self.size / 8);
+        let mut out = Text { encoder: TextEncoder::new(room), scrape: self.scrapes };
         self.took.clear();
         for (name, collector) in self.collectors.iter_mut().filter(|(name, _)| filter.takes(name)) {
             let began = self.clock.monotonic();
@@ -270,7 +312,7 @@ impl Collecting {
             self.took.push((name, took, result.is_ok()));
         }
         self.about_collectors(&mut out);
-        let mut text = out.0.finish();
+        let mut text = out.encoder.finish();
         if let Some(own) = &self.own {
             text.push_str(&own.render());
         }
@@ -308,6 +350,36 @@ impl Collecting {
         ];
         out.sample(name, labels, 1.0);
     }
+}
+
+/// A collector, by the name of its flag. `/proc/stat` is shared by those that read it.
+fn make(
+    name: &str,
+    options: &Options,
+    host: &Host,
+    stat: &SharedFile,
+) -> Result<Box<dyn Collector>, SetupError> {
+    let node = &options.node;
+    Ok(match name {
+        "conntrack" => Box::new(conntrack::Conntrack::new(host)),
+        "entropy" => Box::new(entropy::Entropy::new(host)),
+        "netclass" => Box::new(netclass::Netclass::new(host, node)?),
+        "netstat" => Box::new(netstat::Netstat::new(host, &node.netstat_fields)?),
+        "sockstat" => Box::new(sockstat::Sockstat::new(host)),
+        "cpu" => Box::new(cpu::Cpu::new(host, node, stat.clone())?),
+        "diskstats" => Box::new(diskstats::Diskstats::new(host, node)?),
+        "filefd" => Box::new(filefd::Filefd::new(host)),
+        "filesystem" => Box::new(filesystem::Filesystem::new(host, node)?),
+        "loadavg" => Box::new(loadavg::Loadavg::new(host)),
+        "meminfo" => Box::new(meminfo::Meminfo::new(host)),
+        "netdev" => Box::new(netdev::Netdev::new(host, node)?),
+        "pressure" => Box::new(pressure::Pressure::new(host)),
+        "stat" => Box::new(stat::Stat::new(stat.clone(), node.stat_softirq)),
+        "time" => Box::new(time::Time::new(host)),
+        "uname" => Box::new(uname::Uname),
+        "vmstat" => Box::new(vmstat::Vmstat::new(host, &node.vmstat_fields)?),
+        other => unreachable!("the table of collectors lists {other}, but there is none"),
+    })
 }
 
 /// The architecture, in the words of the label `goarch`.

@@ -88,10 +88,11 @@ impl KubernetesSdConfig {
     }
 
     fn check_selectors(&self, role: KubernetesRole) -> Checked {
-        use KubernetesRole::{EndpointSlice, Endpoints, Pod, Service};
+        use KubernetesRole::{EndpointSlice, Endpoints, Node, Pod, Service};
         let allowed: &[KubernetesRole] = match role {
             Endpoints => &[Pod, Service, Endpoints],
             EndpointSlice => &[Pod, Service, EndpointSlice],
+            Pod => &[Pod, Node],
             _ => &[role],
         };
         for (i, selector) in self.selectors.iter().enumerate() {

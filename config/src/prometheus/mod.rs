@@ -119,6 +119,18 @@ impl Config {
                     "scrape_configs[{i}].{name}: job {job:?} gets no targets from this discovery yet"
                 ));
             }
+            for (k, kubernetes) in scrape.sd.kubernetes_sd_configs.iter().enumerate() {
+                let attach = kubernetes.attach_metadata.clone().unwrap_or_default();
+                for (field, set) in
+                    [("deployment", attach.deployment), ("job", attach.job), ("cronjob", attach.cronjob)]
+                {
+                    if set == Some(true) {
+                        let path =
+                            format!("scrape_configs[{i}].kubernetes_sd_configs[{k}].attach_metadata.{field}");
+                        found.push(format!("{path}: job {job:?} gets no such labels yet"));
+                    }
+                }
+            }
             for field in scrape.unsupported() {
                 found.push(format!("scrape_configs[{i}].{field}: job {job:?} is scraped without it"));
             }

@@ -103,7 +103,8 @@ impl<'input> Builder<'input> {
     fn node(&mut self, event: Event<'input>, line: usize) -> Result<Node, Error> {
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.as_ref().and_then(|t| t.core_suffix());
+                let tag = tag.as_ref().and_then(|t| t.suffix_in_namespace("tag:yaml.org,2002:"));
+                let tag = tag.as_deref();
                 let text = if tag == Some("binary") { decode(&text, line)? } else { text.into_owned() };
                 (anchor, scalar(text, style == ScalarStyle::Plain && tag.is_none()))
             }

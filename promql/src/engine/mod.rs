@@ -3,20 +3,49 @@
 //! A series is read once into a buffer; the window slides over it; the result is a column with one place per step.
 //! No map is looked at per step. Aggregations above add each column to their groups and drop it.
 
+mod absent;
+mod aggregate;
+mod binary;
+mod calendar;
+mod call;
+mod classic;
+mod column;
+mod context;
+mod eval;
+mod finish;
+mod histogram_fn;
+mod info;
+mod kahan;
+mod label_fn;
+mod matching;
+mod notes;
 mod options;
+mod range_fn;
 mod result;
+mod sampling;
+mod select;
+mod topk;
+mod window;
 
-pub use options::{EngineOptions, QueryOptions};
+pub(crate) use classic::{nearly, parse_bound};
+pub(crate) use kahan::Kahan;
+pub use options::{Cancel, EngineOptions, QueryOptions};
 pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
 
-use crate::ast::Expr;
+use crate::ast::{Expr, ValueType};
 use crate::storage::Queryable;
+use context::{Ctx, Steps};
 
 /// Evaluates queries. Cheap to share; holds no state of a query.
 #[derive(Debug, Default)]
 pub struct Engine {
     options: EngineOptions,
 }
+
+/// Deeper trees than this are evaluated on a thread of their own, with a stack to match.
+const DEEP: usize = 64;
+/// Stack for one level of the tree; more than any operator's frames need, also unoptimised.
+const STACK_PER_LEVEL: usize = 64 << 10;
 
 impl Engine {
     /// An engine with these options.
@@ -35,12 +64,21 @@ impl Engine {
     /// See [`QueryError`].
     pub fn instant(
         &self,
-        _storage: &dyn Queryable,
-        _expr: &Expr,
-        _at: i64,
-        _options: &QueryOptions,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        at: i64,
+        options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        Err(QueryError::Execution("engine not built in".to_owned()))
+        let ctx = Ctx::new(storage, expr, &self.options, options, (at, at, 0));
+        // a step of 1 ms is never taken
+        let steps = Steps { start: at, step: 1, n: 1 };
+        let value = on_deep_stack(expr, || {
+            if expr.value_type() == ValueType::Matrix {
+                return finish::matrix(&ctx, expr, steps);
+            }
+            finish::instant(&ctx, eval::eval(&ctx, expr, steps)?, at)
+        })?;
+        Ok(finish::result(&ctx, value))
     }
 
     /// The values of a query at `start`, `start + step`, … up to `end` (milliseconds since the epoch).
@@ -49,13 +87,46 @@ impl Engine {
     /// See [`QueryError`].
     pub fn range(
         &self,
-        _storage: &dyn Queryable,
-        _expr: &Expr,
-        _start: i64,
-        _end: i64,
-        _step: i64,
-        _options: &QueryOptions,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        start: i64,
+        end: i64,
+        step: i64,
+        options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        Err(QueryError::Execution("engine not built in".to_owned()))
+        let found = expr.value_type();
+        if !matches!(found, ValueType::Scalar | ValueType::Vector) {
+            return Err(QueryError::BadData(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                found.documented()
+            )));
+        }
+        if step <= 0 {
+            return Err(QueryError::BadData("zero or negative query resolution step".to_owned()));
+        }
+        if end < start {
+            return Err(QueryError::BadData("end timestamp must not be before start time".to_owned()));
+        }
+        let ctx = Ctx::new(storage, expr, &self.options, options, (start, end, step));
+        let n = usize::try_from((end - start) / step + 1)
+            .map_err(|_| QueryError::BadData("too many steps".to_owned()))?;
+        ctx.would_hold(n, "the steps of the query")?;
+        let steps = Steps { start, step, n };
+        let value =
+            on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
+        Ok(finish::result(&ctx, value))
     }
+}
+
+/// Runs an evaluation where the tree's depth cannot overflow the stack.
+fn on_deep_stack<T: Send>(expr: &Expr, run: impl FnOnce() -> T + Send) -> T {
+    let depth = expr.depth();
+    if depth <= DEEP {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(depth * STACK_PER_LEVEL);
+        let thread = builder.spawn_scoped(scope, run).expect("spawning a thread for a deep query");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

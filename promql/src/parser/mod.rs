@@ -9,6 +9,8 @@ mod postfix;
 mod primary;
 mod text;
 
+pub(crate) use text::{quote, valid_label};
+
 use crate::ast::{BinaryOp, Cardinality, Expr, ExprKind, PosRange, VectorMatching};
 use crate::lexer::{Kind, Token, lex};
 use model::Matcher;
@@ -108,6 +110,27 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
         ExprKind::Vector(selector) if selector.modifiers == Default::default() => Ok(selector.matchers),
         _ => Err(ParseError::new(text, expr.pos, "expected a series selector".to_owned())),
     }
+}
+
+/// The labels of a series written as a metric, e.g. `up{job="x"}` or `{}`.
+pub(crate) fn parse_metric(text: &str) -> Result<model::Labels, ParseError> {
+    let run = || -> Fallible<model::Labels> {
+        let mut parser = Parser::new(text, &Features::default())?;
+        let expr = parser.primary()?;
+        let whole = PosRange { start: 0, end: text.len() };
+        if parser.peek().kind != Kind::Eof {
+            return parser.unexpected("series", "");
+        }
+        match expr.kind {
+            ExprKind::Vector(selector)
+                if selector.matchers.iter().all(|m| m.op == model::MatchOp::Equal) =>
+            {
+                Ok(selector.matchers.into_iter().map(|m| (m.name, m.value)).collect())
+            }
+            _ => Err((whole, "expected a metric with labels".to_owned())),
+        }
+    };
+    run().map_err(|(pos, message)| ParseError::new(text, pos, message))
 }
 
 pub(crate) type Failure = (PosRange, String);

@@ -42,7 +42,9 @@ pub(super) fn stamp(path: &Path) -> Stamp {
 
 /// Contents of files, read once per change. Clones share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cache(Arc<Mutex<HashMap<PathBuf, (Stamp, Arc<str>)>>>);
+pub(super) struct Cache(Arc<Mutex<Contents>>);
+
+type Contents = HashMap<PathBuf, (Stamp, Arc<str>)>;
 
 impl Cache {
     /// The text; `what` names the option in errors.

@@ -89,7 +89,7 @@ pub(super) async fn label_names(Shared(state): Shared<Arc<State>>, params: Param
     let (start, end) = range(&params)?;
     let limit = params.limit()?;
     let querier = state.db.querier();
-    let found = union(&selectors(&params)?, |matchers| querier.label_names(matchers, start, end))?;
+    let found = union(&selectors(&params)?, |matchers| querier.label_names(matchers, start, end, 0))?;
     Ok(names(found, limit, querier.warnings()))
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn label_values(
     let (start, end) = range(&params)?;
     let limit = params.limit()?;
     let querier = state.db.querier();
-    let found = union(&selectors(&params)?, |matchers| querier.label_values(&name, matchers, start, end))?;
+    let found = union(&selectors(&params)?, |matchers| querier.label_values(&name, matchers, start, end, 0))?;
     Ok(names(found, limit, querier.warnings()))
 }
 

@@ -7,6 +7,7 @@ use crate::State;
 use axum::extract::State as Shared;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The version of Prometheus whose interface this is, with our own as build metadata: clients choose features by it.
 pub(crate) const COMPATIBLE_VERSION: &str = concat!("3.14.0+pharos.", env!("CARGO_PKG_VERSION"));
@@ -56,7 +57,7 @@ pub(super) async fn runtime_info(Shared(state): Shared<Arc<State>>) -> ApiResult
         "serverTime": rfc3339(state.clock.now_ms()),
         "reloadConfigSuccess": loaded.last_reload_ok,
         "lastConfigTime": rfc3339(loaded.loaded_ms),
-        "corruptionCount": state.db.metrics().wal_corruptions,
+        "corruptionCount": state.db.metrics().wal_corruptions.load(Ordering::Relaxed),
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOMEMLIMIT": 0,
@@ -74,8 +75,8 @@ pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> A
         _ => return Err(ApiError::parameter("limit", "limit must not exceed 10000")),
     };
     let stats = tokio::task::block_in_place(|| state.db.stats(limit));
-    let top = |rows: &[(String, u64)]| -> Vec<serde_json::Value> {
-        rows.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    let top = |rows: &[tsdb::Stat]| -> Vec<serde_json::Value> {
+        rows.iter().map(|row| json!({ "name": row.name, "value": row.value })).collect()
     };
     Success::json(&json!({
         "headStats": {

@@ -1,6 +1,11 @@
 //! meta.json: what a block is, when, and from what it was made.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::disk::Disk;
 
 /// The content of meta.json.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,4 +91,28 @@ pub struct BlockDesc {
     pub min_time: i64,
     /// The millisecond behind its last.
     pub max_time: i64,
+}
+
+/// Reads a block's meta.json.
+pub fn read(disk: &dyn Disk, dir: &Path) -> Result<BlockMeta, Error> {
+    let path = dir.join("meta.json");
+    let bytes = disk.read(&path)?;
+    let meta: BlockMeta = serde_json::from_slice(&bytes).map_err(|e| {
+        let lines = bytes.split_inclusive(|&b| b == b'\n').take(e.line().saturating_sub(1));
+        let offset = lines.map(<[u8]>::len).sum::<usize>() + e.column();
+        Error::corrupt(&path, offset as u64, e.to_string())
+    })?;
+    if meta.version != 1 {
+        return Err(Error::corrupt(&path, 0, format!("unknown version {}", meta.version)));
+    }
+    Ok(meta)
+}
+
+/// Replaces a block's meta.json, durably, in Prometheus' own layout.
+pub fn write(disk: &dyn Disk, dir: &Path, meta: &BlockMeta) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    let layout = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let written = meta.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, layout));
+    written.map_err(|e| Error::Unwritable { path: dir.join("meta.json"), reason: e.to_string() })?;
+    super::write::replace(disk, dir, "meta.json", &bytes)
 }

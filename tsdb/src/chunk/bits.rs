@@ -27,6 +27,23 @@ pub(super) fn put_bits(bytes: &mut Vec<u8>, free: &mut u8, value: u64, n: u32) {
     *free = ((8 - n % 8) % 8) as u8;
 }
 
+/// Appends a delta of deltas of timestamps.
+#[inline]
+pub(super) fn put_dod(bytes: &mut Vec<u8>, free: &mut u8, dod: i64) {
+    // The ranges are not symmetric: 14 bits hold -8191 to 8192.
+    let (value, n) = match dod {
+        0 => (0, 1),
+        -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
+        -65_535..=65_536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
+        -524_287..=524_288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
+        _ => {
+            put_bits(bytes, free, 0b1111, 4);
+            (dod as u64, 64)
+        }
+    };
+    put_bits(bytes, free, value, n);
+}
+
 /// Makes room in steps of what allocators hand out anyway, not by doubling: there is one such vector per active series, and a full chunk
 /// is copied to a file soon.
 #[inline]

@@ -1,13 +1,21 @@
 //! Chunks: compressed runs of samples of one series, as in `docs/chunk.md`.
 
 mod bits;
+mod dense;
 pub mod head_file;
+mod histogram;
 mod xor;
 
+pub use dense::DenseEncoder;
+pub use histogram::decode_histograms;
 pub use xor::{XorChunk, XorIter, decode_xor};
 
 /// Samples after which a chunk is cut, as Prometheus does.
 pub const SAMPLES_PER_CHUNK: u16 = 120;
+
+/// Samples of a chunk in a block that was compacted: what begins a chunk costs 33 bytes in all, so longer ones are smaller, and any reader of
+/// the format takes them.
+pub const SAMPLES_PER_COMPACTED_CHUNK: u16 = 240;
 
 /// How the samples of a chunk are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

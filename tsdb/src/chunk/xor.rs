@@ -7,7 +7,7 @@
 //! ```
 
 use super::Error;
-use super::bits::{BitReader, put_bits, reserve};
+use super::bits::{BitReader, put_bits, put_dod, reserve};
 use crate::encoding::{self, Reader, put_uvarint, put_varint};
 
 /// "No window of significant bits yet."
@@ -43,7 +43,7 @@ impl XorChunk {
     /// A chunk that goes on where valid data ends.
     pub fn from_bytes(data: &[u8]) -> Result<Self, Error> {
         let mut iter = XorIter::new(data);
-        while let Some(sample) = iter.next() {
+        for sample in iter.by_ref() {
             sample?;
         }
         let State { t, v, delta, leading, trailing, at } = iter.state;
@@ -73,7 +73,7 @@ impl XorChunk {
             n => {
                 assert!(n < u16::MAX, "a chunk holds at most 65,535 samples");
                 let delta = t.wrapping_sub(self.t) as u64;
-                self.put_dod(delta.wrapping_sub(self.delta) as i64);
+                put_dod(&mut self.bytes, &mut self.free, delta.wrapping_sub(self.delta) as i64);
                 self.put_value(v);
                 self.delta = delta;
             }
@@ -95,22 +95,6 @@ impl XorChunk {
         reserve(&mut self.bytes, 8);
         self.bytes.extend_from_slice(&v.to_bits().to_be_bytes());
         (self.leading, self.trailing, self.free) = (NO_WINDOW, 0, 0);
-    }
-
-    #[inline]
-    fn put_dod(&mut self, dod: i64) {
-        // The ranges are not symmetric: 14 bits hold -8191 to 8192.
-        let (value, n) = match dod {
-            0 => (0, 1),
-            -8191..=8192 => (0b10 << 14 | dod as u64 & 0x3fff, 16),
-            -65_535..=65_536 => (0b110 << 17 | dod as u64 & 0x1_ffff, 20),
-            -524_287..=524_288 => (0b1110 << 20 | dod as u64 & 0xf_ffff, 24),
-            _ => {
-                put_bits(&mut self.bytes, &mut self.free, 0b1111, 4);
-                (dod as u64, 64)
-            }
-        };
-        put_bits(&mut self.bytes, &mut self.free, value, n);
     }
 
     #[inline]
@@ -186,18 +170,18 @@ impl XorChunk {
 
 /// Where decoding stands: the last sample and the bit behind it.
 #[derive(Clone, Copy, Debug)]
-struct State {
+pub(super) struct State {
     t: i64,
-    v: f64,
+    pub(super) v: f64,
     delta: u64,
     leading: u8,
     trailing: u8,
     /// Position in bits behind the two bytes of the count.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl State {
-    const START: State = State { t: 0, v: 0.0, delta: 0, leading: NO_WINDOW, trailing: 0, at: 0 };
+    pub(super) const START: State = State { t: 0, v: 0.0, delta: 0, leading: NO_WINDOW, trailing: 0, at: 0 };
 
     /// The first sample, from whole bytes.
     fn first(&mut self, data: &[u8]) -> Result<(), Fault> {
@@ -253,7 +237,7 @@ impl State {
 
     /// A value; `word` holds `valid` bits from the present position on, in its high bits.
     #[inline(always)]
-    fn value(&mut self, bits: BitReader<'_>, word: u64, valid: u32) -> Result<(), Fault> {
+    pub(super) fn value(&mut self, bits: BitReader<'_>, word: u64, valid: u32) -> Result<(), Fault> {
         if word >> 63 == 0 {
             self.at += 1;
             return Ok(());
@@ -290,7 +274,8 @@ impl State {
     }
 }
 
-enum Fault {
+/// What is wrong with a sample, before it is known which one it is.
+pub(super) enum Fault {
     Short,
     Invalid(&'static str),
 }
@@ -306,7 +291,7 @@ impl From<encoding::Error> for Fault {
 
 impl Fault {
     #[cold]
-    fn at(self, len: usize, sample: usize, count: usize) -> Error {
+    pub(super) fn at(self, len: usize, sample: usize, count: usize) -> Error {
         match self {
             Fault::Short => Error::Short { len, sample, count },
             Fault::Invalid(what) => Error::Invalid { what, sample, count },
@@ -407,133 +392,4 @@ pub fn decode_xor(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn chunk(samples: &[(i64, f64)]) -> XorChunk {
-        let mut chunk = XorChunk::new();
-        for &(t, v) in samples {
-            chunk.append(t, v);
-        }
-        chunk
-    }
-
-    #[track_caller]
-    fn check_round_trip(samples: &[(i64, f64)]) {
-        let bits = |s: &[(i64, f64)]| s.iter().map(|&(t, v)| (t, v.to_bits())).collect::<Vec<_>>();
-        let chunk = chunk(samples);
-        let read: Vec<(i64, f64)> = chunk.iter().collect::<Result<_, _>>().unwrap();
-        assert_eq!(bits(&read), bits(samples));
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
-        decode_xor(chunk.bytes(), i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
-        assert_eq!(bits(&ts.into_iter().zip(vs).collect::<Vec<_>>()), bits(samples));
-    }
-
-    /// By hand from the document: three samples ten seconds apart, the value rising by one, then a step in time.
-    #[test]
-    fn golden_bytes() {
-        let chunk = chunk(&[(1000, 1.0), (11_000, 2.0), (21_000, 2.0), (31_001, 3.0)]);
-        #[rustfmt::skip]
-        let expected = [
-            0x00, 0x04,                                     // four samples
-            0xd0, 0x0f,                                     // zigzag(1000) = 2000
-            0x3f, 0xf0, 0, 0, 0, 0, 0, 0,                   // 1.0
-            0x90, 0x4e,                                     // 10000
-            // 2.0 ^ 1.0 = 0x7ff0…: 1 leading zero, 52 trailing, 11 significant: 11 00001 001011 11111111111
-            0b1100_0010, 0b0101_1111, 0b1111_1111,
-            // (21000, 2.0): 0 0; (31001, 3.0): dod 1: 10 00000000000001;
-            // 3.0 ^ 2.0 = 0x0008…: 12 leading, 51 trailing, 1 significant: 11 01100 000001 1
-            0b0010_0000, 0b0000_0000, 0b0111_0110, 0b0000_0011,
-        ];
-        assert_eq!(chunk.bytes(), expected);
-    }
-
-    #[test]
-    fn edges_of_the_delta_ranges() {
-        for dod in [0, 1, -1, 8191, 8192, 8193, -8191, -8192, 65_536, 65_537, -65_535, -65_536, 524_288, 524_289, -524_287, -524_288, 1 << 40] {
-            let base = 1 << 41;
-            check_round_trip(&[(0, 1.0), (base, 1.0), (2 * base + dod, -1.0), (3 * base, 0.5)]);
-        }
-        check_round_trip(&[(i64::MIN, f64::MAX), (0, f64::MIN_POSITIVE), (i64::MAX, f64::from_bits(0x7ff0_0000_0000_0002))]);
-        check_round_trip(&[]);
-        // 64 significant bits.
-        check_round_trip(&[(0, f64::from_bits(0)), (1, f64::from_bits(0x8000_0000_0000_0001)), (2, 0.0)]);
-    }
-
-    #[test]
-    fn bulk_decoding_keeps_to_the_range() {
-        let samples: Vec<_> = (0..120).map(|i| (i * 15_000, i as f64)).collect();
-        let chunk = chunk(&samples);
-        let (mut ts, mut vs) = (vec![-1], vec![-1.0]);
-        decode_xor(chunk.bytes(), 30_000, 60_000, &mut ts, &mut vs).unwrap();
-        assert_eq!((ts, vs), (vec![-1, 30_000, 45_000, 60_000], vec![-1.0, 2.0, 3.0, 4.0]));
-    }
-
-    #[test]
-    fn memory_stays_close_to_the_data() {
-        let mut chunk = XorChunk::new();
-        for i in 0..120 {
-            chunk.append(i * 15_000 + i % 7, (i * i) as f64 / 3.0);
-            let (len, heap) = (chunk.bytes().len(), chunk.heap_size());
-            assert!(heap <= len + if len < 1024 { 64 } else { 256 }, "{heap} bytes for {len}");
-        }
-        assert_eq!(std::mem::size_of::<XorChunk>(), 56);
-        let len = chunk.bytes().len();
-        assert_eq!((chunk.take().capacity(), chunk.heap_size()), (len, 0));
-    }
-
-    #[test]
-    fn every_truncation_is_an_error() {
-        let samples: Vec<_> = (0..20).map(|i| (i * 15_000 + i % 3, i as f64 * 1.1)).collect();
-        let chunk = chunk(&samples);
-        for len in 2..chunk.bytes().len() {
-            let cut = &chunk.bytes()[..len];
-            assert!(decode_xor(cut, i64::MIN, i64::MAX, &mut vec![], &mut vec![]).is_err(), "{len}");
-            assert!(XorIter::new(cut).any(|s| s.is_err()));
-            assert!(XorChunk::from_bytes(cut).is_err());
-        }
-    }
-
-    fn sample() -> impl Strategy<Value = (i64, f64)> {
-        let step = prop_oneof![4 => Just(15_000i64), 2 => 14_990i64..15_010, 1 => 1i64..1 << 42];
-        let value = prop_oneof![
-            3 => (0u32..1000).prop_map(f64::from),
-            2 => any::<f64>(),
-            1 => any::<u64>().prop_map(f64::from_bits),
-        ];
-        (step, value)
-    }
-
-    proptest! {
-        #[test]
-        fn round_trip(start: i32, steps in proptest::collection::vec(sample(), 0..300)) {
-            let mut t = i64::from(start);
-            let samples: Vec<_> = steps.iter().map(|&(step, v)| { t += step; (t, v) }).collect();
-            check_round_trip(&samples);
-        }
-
-        #[test]
-        fn goes_on_after_a_restart(steps in proptest::collection::vec(sample(), 1..100), cut in 0usize..100) {
-            let mut t = 0;
-            let samples: Vec<_> = steps.iter().map(|&(step, v)| { t += step; (t, v) }).collect();
-            let cut = cut.min(samples.len());
-            let mut resumed = XorChunk::from_bytes(chunk(&samples[..cut]).bytes()).unwrap();
-            for &(t, v) in &samples[cut..] {
-                resumed.append(t, v);
-            }
-            let whole = chunk(&samples);
-            prop_assert_eq!(resumed.bytes(), whole.bytes());
-        }
-
-        #[test]
-        fn any_bytes_never_panic(data in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let (mut ts, mut vs) = (Vec::new(), Vec::new());
-            let bulk = decode_xor(&data, i64::MIN, i64::MAX, &mut ts, &mut vs);
-            let single: Result<Vec<_>, _> = XorIter::new(&data).collect();
-            prop_assert_eq!(bulk.err(), single.err());
-            prop_assert_eq!(ts.len(), vs.len());
-            let _ = XorChunk::from_bytes(&data);
-        }
-    }
-}
+mod tests;

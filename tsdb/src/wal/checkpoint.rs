@@ -191,9 +191,8 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
             }
             Record::Metadata(all) => {
                 for m in all {
-                    if !(self.keep)(m.ref_) {
-                        stats.metadata.1 += 1;
-                    } else if self.metadata.insert(m.ref_, m).is_some() {
+                    let is_new = (self.keep)(m.ref_) && self.metadata.insert(m.ref_, m).is_none();
+                    if !is_new {
                         stats.metadata.1 += 1;
                     }
                 }

@@ -18,7 +18,8 @@ pub const PAGE_SIZE: usize = 32 * 1024;
 pub const FRAGMENT_HEADER: usize = 7;
 /// Bytes of a segment if nothing else is asked for.
 pub const DEFAULT_SEGMENT_SIZE: u64 = 128 << 20;
-const _: () = assert!(DEFAULT_SEGMENT_SIZE.is_multiple_of(PAGE_SIZE as u64) && PAGE_SIZE <= u16::MAX as usize);
+const _: () =
+    assert!(DEFAULT_SEGMENT_SIZE.is_multiple_of(PAGE_SIZE as u64) && PAGE_SIZE <= u16::MAX as usize);
 
 /// Which part of a record a fragment is: the low three bits of its first byte.
 mod part {

@@ -224,7 +224,9 @@ fn next_in_segment(pages: &mut Pages, joined: &mut Vec<u8>) -> Result<Step, Erro
         };
         let (kind, data) = fragment;
         match (kind & part::MASK, begun) {
-            (part::FULL, None) => return Ok(Step::Record { offset, flags: kind, found: Found::InBlock(data) }),
+            (part::FULL, None) => {
+                return Ok(Step::Record { offset, flags: kind, found: Found::InBlock(data) });
+            }
             (part::FIRST, None) => {
                 joined.clear();
                 joined.extend_from_slice(&pages.block[data]);
@@ -342,7 +344,7 @@ impl Pages {
                 self.at = page_end;
                 continue;
             }
-            let cut_by_file = page_end % PAGE_SIZE != 0;
+            let cut_by_file = !page_end.is_multiple_of(PAGE_SIZE);
             let Some(header) = page.first_chunk::<FRAGMENT_HEADER>() else {
                 return self.cut(cut_by_file);
             };

@@ -408,13 +408,17 @@ mod tests {
                 let _ = decode(&out[..len]);
             }
         };
-        let series = vec![SeriesRecord { ref_: 1, labels: l.clone() }, SeriesRecord { ref_: u64::MAX, labels: Labels::empty() }];
+        let series = vec![
+            SeriesRecord { ref_: 1, labels: l.clone() },
+            SeriesRecord { ref_: u64::MAX, labels: Labels::empty() },
+        ];
         check(&|out| encode_series(&series, out), Record::Series(series.clone()));
         let exemplars = vec![ExemplarRecord { ref_: 3, t: -5, v: 0.5, labels: l.clone() }; 2];
         check(&|out| encode_exemplars(&exemplars, out), Record::Exemplars(exemplars.clone()));
         let markers = vec![MmapMarkerRecord { ref_: 9, mmap_ref: 1 << 33 }];
         check(&|out| encode_mmap_markers(&markers, out), Record::MmapMarkers(markers.clone()));
-        let metadata = vec![MetadataRecord { ref_: 9, type_: 5, unit: "s".into(), help: "Some help.".into() }];
+        let metadata =
+            vec![MetadataRecord { ref_: 9, type_: 5, unit: "s".into(), help: "Some help.".into() }];
         check(&|out| encode_metadata(&metadata, out), Record::Metadata(metadata.clone()));
         check(&|out| encode_samples(&[], out), Record::Samples(vec![]));
         assert_eq!(decode(&[99, 1, 2]), Ok(Record::Unknown(99)));

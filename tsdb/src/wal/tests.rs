@@ -1,5 +1,7 @@
 //! The log as a whole: round trips, golden bytes, tears, damage, repair, checkpoints.
 
+mod full_disk;
+
 use std::sync::Arc;
 
 use super::read::{SegmentsReader, repair};
@@ -136,7 +138,7 @@ fn damage_costs_what_was_damaged() {
     let left = read_all(dir.path()).unwrap();
     assert_eq!(left.len() as u64, repaired.kept_records + 1);
     assert_eq!(left.last().unwrap(), b"behind");
-    assert!(left.len() >= 40 - 7 + 1, "{}", left.len());
+    assert!(left.len() > 40 - 7, "{}", left.len());
     assert!(left.iter().all(|r| records.contains(r) || r == b"behind"));
 }
 
@@ -156,9 +158,10 @@ fn gaps_are_errors_and_other_files_do_not_count() {
 fn checkpoints_keep_what_is_needed() {
     let dir = tempfile::tempdir().unwrap();
     let mut wal = open(dir.path(), 1 << 20, Compression::Zstd);
-    let series = |ref_| records::SeriesRecord { ref_, labels: Labels::from_pairs([("n", format!("{ref_}"))]) };
+    let series =
+        |ref_| records::SeriesRecord { ref_, labels: Labels::from_pairs([("n", format!("{ref_}"))]) };
     let sample = |ref_, t| records::SampleRecord { ref_, t, v: t as f64 };
-    let mut log = |wal: &mut Wal, encode: &dyn Fn(&mut Vec<u8>)| {
+    let log = |wal: &mut Wal, encode: &dyn Fn(&mut Vec<u8>)| {
         let mut record = Vec::new();
         encode(&mut record);
         wal.log(&[&record]).unwrap();
@@ -171,7 +174,8 @@ fn checkpoints_keep_what_is_needed() {
     }
     wal.log(&[&[200, 1, 2, 3]]).unwrap();
     let second = wal.next_segment().unwrap();
-    let stats = checkpoint::write(&disk(), dir.path(), 0, second - 1, |r| r == 2, 15, Compression::None).unwrap();
+    let stats =
+        checkpoint::write(&disk(), dir.path(), 0, second - 1, |r| r == 2, 15, Compression::None).unwrap();
     assert_eq!((stats.series, stats.samples, stats.metadata), ((1, 1), (1, 1), (1, 3)));
     assert_eq!(stats.whole_records, 1);
     log(&mut wal, &|out| records::encode_samples(&[sample(2, 30)], out));

@@ -111,7 +111,14 @@ impl Wal {
     /// [`Wal::sync`].
     pub fn next_segment(&mut self) -> Result<u32, Error> {
         write_batch(&mut *self.file, &mut Vec::new(), &mut self.torn)?;
-        roll(&self.disk, &self.dir, &mut self.segment, &mut self.file, &mut self.closed_bytes, &self.unsynced)?;
+        roll(
+            &self.disk,
+            &self.dir,
+            &mut self.segment,
+            &mut self.file,
+            &mut self.closed_bytes,
+            &self.unsynced,
+        )?;
         Ok(self.segment)
     }
 

@@ -1,0 +1,271 @@
+//! Function calls over instant vectors and numbers.
+
+use super::column::{Column, OutSeries, Point, Val, is_absent, is_float, is_histogram};
+use super::context::{Ctx, Steps};
+use super::eval::{self, scalar, settle, string, vector};
+use super::result::QueryError;
+use super::{absent, calendar, histogram_fn, info, label_fn};
+use crate::ast::{Expr, ExprKind, ValueType};
+use crate::functions::Function;
+use model::sample::NORMAL_NAN;
+use model::{FloatHistogram, Labels};
+
+pub(crate) fn eval(
+    ctx: &Ctx<'_>,
+    expr: &Expr,
+    func: &'static Function,
+    args: &[Expr],
+    steps: Steps,
+) -> Result<Val, QueryError> {
+    if func.name == "absent_over_time" {
+        return absent::over_time(ctx, &args[0], steps).map(Val::Vector);
+    }
+    if let Some(arg) = args.iter().find(|a| a.value_type() == ValueType::Matrix) {
+        return eval::over_subquery(ctx, func.name, args, arg, steps).map(Val::Vector);
+    }
+    if func.returns == ValueType::Scalar {
+        return numbers(ctx, func.name, args, steps).map(Val::Scalar);
+    }
+    if let Some(f) = math(func.name) {
+        return mapped(ctx, &args[0], steps, f);
+    }
+    if let Some(part) = calendar::part(func.name) {
+        return calendar(ctx, args, steps, part);
+    }
+    match func.name {
+        "vector" => {
+            let values = scalar(ctx, &args[0], steps)?;
+            let col = Column { values, hists: Vec::new() };
+            Ok(Val::Vector(vec![OutSeries { labels: Labels::empty(), drop_name: false, col }]))
+        }
+        "absent" => absent::instant(ctx, &args[0], steps).map(Val::Vector),
+        "timestamp" => timestamp(ctx, &args[0], steps),
+        "clamp" => {
+            let (low, high) = (scalar(ctx, &args[1], steps)?, scalar(ctx, &args[2], steps)?);
+            with_step(ctx, &args[0], steps, |i, v| {
+                (low[i] <= high[i] || low[i].is_nan() || high[i].is_nan())
+                    .then(|| go_max(low[i], go_min(high[i], v)))
+            })
+        }
+        "clamp_max" => {
+            let high = scalar(ctx, &args[1], steps)?;
+            with_step(ctx, &args[0], steps, |i, v| Some(go_min(high[i], v)))
+        }
+        "clamp_min" => {
+            let low = scalar(ctx, &args[1], steps)?;
+            with_step(ctx, &args[0], steps, |i, v| Some(go_max(low[i], v)))
+        }
+        "round" => {
+            let nearest = match args.get(1) {
+                Some(arg) => scalar(ctx, arg, steps)?,
+                None => vec![1.0; steps.n],
+            };
+            with_step(ctx, &args[0], steps, |i, v| {
+                let inverse = 1.0 / nearest[i];
+                Some((v * inverse + 0.5).floor() / inverse)
+            })
+        }
+        "sort" | "sort_desc" => {
+            let series = vector(ctx, &args[0], steps)?;
+            Ok(Val::Vector(sorted(series, func.name == "sort_desc", steps)))
+        }
+        "sort_by_label" | "sort_by_label_desc" => {
+            let names = args[1..].iter().map(|a| string(ctx, a, steps)).collect::<Result<Vec<_>, _>>()?;
+            let series = vector(ctx, &args[0], steps)?;
+            Ok(Val::Vector(label_fn::sorted(series, &names, func.name == "sort_by_label_desc")))
+        }
+        "label_replace" => label_fn::replace(ctx, args, steps).map(Val::Vector),
+        "label_join" => label_fn::join(ctx, args, steps).map(Val::Vector),
+        "info" => info::eval(ctx, args, steps).map(Val::Vector),
+        name if name.starts_with("histogram_") => {
+            histogram_fn::eval(ctx, expr, name, args, steps).map(Val::Vector)
+        }
+        name => Err(QueryError::Execution(format!("function {name}() is not supported yet"))),
+    }
+}
+
+/// Go's math.Max: NaN wins.
+fn go_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { NORMAL_NAN } else { a.max(b) }
+}
+
+fn go_min(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { NORMAL_NAN } else { a.min(b) }
+}
+
+fn math(name: &str) -> Option<fn(f64) -> f64> {
+    Some(match name {
+        "abs" => f64::abs,
+        "acos" => f64::acos,
+        "acosh" => f64::acosh,
+        "asin" => f64::asin,
+        "asinh" => f64::asinh,
+        "atan" => f64::atan,
+        "atanh" => f64::atanh,
+        "ceil" => f64::ceil,
+        "cos" => f64::cos,
+        "cosh" => f64::cosh,
+        "deg" => |v| v * 180.0 / std::f64::consts::PI,
+        "exp" => f64::exp,
+        "floor" => f64::floor,
+        "ln" => f64::ln,
+        "log10" => f64::log10,
+        "log2" => f64::log2,
+        "rad" => |v| v * std::f64::consts::PI / 180.0,
+        "sgn" => |v| match v {
+            v if v < 0.0 => -1.0,
+            v if v > 0.0 => 1.0,
+            v => v,
+        },
+        "sin" => f64::sin,
+        "sinh" => f64::sinh,
+        "sqrt" => f64::sqrt,
+        "tan" => f64::tan,
+        "tanh" => f64::tanh,
+        _ => return None,
+    })
+}
+
+/// Changes every number and every histogram of a column; where `hist` gives nothing the step becomes absent.
+pub(crate) fn map_column(
+    col: &mut Column,
+    float: impl Fn(f64) -> f64,
+    hist: impl Fn(&FloatHistogram) -> Option<FloatHistogram>,
+) {
+    for i in 0..col.values.len() {
+        let v = col.values[i];
+        if is_float(v) {
+            col.values[i] = float(v);
+        } else if is_histogram(v) {
+            let point = col.hist(i).and_then(|h| hist(h)).map_or(Point::Absent, Point::hist);
+            col.set(i, point);
+        }
+    }
+}
+
+fn mapped(ctx: &Ctx<'_>, arg: &Expr, steps: Steps, f: fn(f64) -> f64) -> Result<Val, QueryError> {
+    with_step(ctx, arg, steps, |_, v| Some(f(v)))
+}
+
+/// A function of the numbers, which may look at the step; histograms are left out.
+fn with_step(
+    ctx: &Ctx<'_>,
+    arg: &Expr,
+    steps: Steps,
+    f: impl Fn(usize, f64) -> Option<f64>,
+) -> Result<Val, QueryError> {
+    let mut series = vector(ctx, arg, steps)?;
+    for s in &mut series {
+        s.drop_name = true;
+        for (i, v) in s.col.values.iter_mut().enumerate() {
+            if is_float(*v) {
+                *v = f(i, *v).unwrap_or(super::column::ABSENT);
+            } else {
+                *v = super::column::ABSENT;
+            }
+        }
+        s.col.hists.clear();
+    }
+    series.retain(|s| s.col.any_present());
+    settle(ctx, series).map(Val::Vector)
+}
+
+/// Functions that yield a number.
+fn numbers(ctx: &Ctx<'_>, name: &str, args: &[Expr], steps: Steps) -> Result<Vec<f64>, QueryError> {
+    let constant = |v: f64| Ok(vec![v; steps.n]);
+    match name {
+        "time" => Ok((0..steps.n).map(|i| steps.time(i) as f64 / 1000.0).collect()),
+        "pi" => constant(std::f64::consts::PI),
+        "start" => constant(ctx.query_start as f64 / 1000.0),
+        "end" => constant(ctx.query_end as f64 / 1000.0),
+        "step" => constant(ctx.query_step as f64 / 1000.0),
+        "range" => constant((ctx.query_end - ctx.query_start) as f64 / 1000.0),
+        "max_of" | "min_of" => {
+            let (a, b) = (scalar(ctx, &args[0], steps)?, scalar(ctx, &args[1], steps)?);
+            let choose = if name == "max_of" { go_max } else { go_min };
+            Ok(a.into_iter().zip(b).map(|(a, b)| choose(a, b)).collect())
+        }
+        "scalar" => {
+            let series = vector(ctx, &args[0], steps)?;
+            Ok((0..steps.n).map(|i| the_only(&series, i)).collect())
+        }
+        name => Err(QueryError::Execution(format!("function {name}() is not supported yet"))),
+    }
+}
+
+/// The number at a step where exactly one series has one.
+fn the_only(series: &[OutSeries], i: usize) -> f64 {
+    let mut there = series.iter().map(|s| s.col.values[i]).filter(|v| is_float(*v));
+    match (there.next(), there.next()) {
+        (Some(v), None) => v,
+        _ => NORMAL_NAN,
+    }
+}
+
+fn calendar(
+    ctx: &Ctx<'_>,
+    args: &[Expr],
+    steps: Steps,
+    part: fn(i64) -> f64,
+) -> Result<Val, QueryError> {
+    let seconds = |v: f64| if v.is_nan() { i64::MIN } else { v as i64 };
+    match args.first() {
+        Some(arg) => with_step(ctx, arg, steps, |_, v| Some(part(seconds(v)))),
+        None => {
+            let values = (0..steps.n).map(|i| part(steps.time(i).div_euclid(1000))).collect();
+            let col = Column { values, hists: Vec::new() };
+            Ok(Val::Vector(vec![OutSeries { labels: Labels::empty(), drop_name: false, col }]))
+        }
+    }
+}
+
+/// Times of the samples: of a selector the samples' own, else the evaluation's.
+fn timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError> {
+    let mut series = match &arg.unwrapped().kind {
+        ExprKind::Vector(selector) => {
+            super::select::timestamps(ctx, selector, arg.pos, steps)?.collect(ctx)?
+        }
+        _ => {
+            let mut series = vector(ctx, arg, steps)?;
+            for s in &mut series {
+                for (i, v) in s.col.values.iter_mut().enumerate().filter(|(_, v)| !is_absent(**v)) {
+                    *v = steps.time(i) as f64 / 1000.0;
+                }
+                s.col.hists.clear();
+            }
+            series
+        }
+    };
+    series.iter_mut().for_each(|s| s.drop_name = true);
+    settle(ctx, series).map(Val::Vector)
+}
+
+/// Sorted by value at an instant, NaN last; a range keeps its order.
+fn sorted(mut series: Vec<OutSeries>, descending: bool, steps: Steps) -> Vec<OutSeries> {
+    if steps.n != 1 {
+        return series;
+    }
+    // histograms have no order
+    series.retain(|s| is_float(s.col.values[0]));
+    series.sort_by(|a, b| {
+        let (a, b) = (a.col.values[0], b.col.values[0]);
+        match (a.is_nan(), b.is_nan()) {
+            (true, true) => std::cmp::Ordering::Equal,
+            (true, false) => std::cmp::Ordering::Greater,
+            (false, true) => std::cmp::Ordering::Less,
+            (false, false) => {
+                let order = a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal);
+                if descending { order.reverse() } else { order }
+            }
+        }
+    });
+    series
+}
+
+/// Warns of quantiles outside 0..1.
+pub(crate) fn warn_quantiles(ctx: &Ctx<'_>, arg: &Expr, values: &[f64]) {
+    for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+        let shown = model::float::format_general(*q);
+        ctx.notes.warn(arg.pos, format!("quantile value should be between 0 and 1, got {shown}"));
+    }
+}

@@ -1,0 +1,242 @@
+//! What the evaluation of one query carries: storage, times, budgets, annotations.
+
+use super::column::{OutSeries, Val, is_absent};
+use super::notes::Notes;
+use super::options::{EngineOptions, QueryOptions};
+use super::result::QueryError;
+use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span};
+use crate::storage::Queryable;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The times of an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steps {
+    pub(crate) start: i64,
+    pub(crate) step: i64,
+    pub(crate) n: usize,
+}
+
+impl Steps {
+    pub(crate) fn time(&self, i: usize) -> i64 {
+        self.start + self.step * i as i64
+    }
+
+    /// The first time alone.
+    pub(crate) fn first(&self) -> Steps {
+        Steps { n: 1, ..*self }
+    }
+}
+
+/// One query's evaluation.
+pub(crate) struct Ctx<'a> {
+    pub(crate) storage: &'a dyn Queryable,
+    pub(crate) engine: &'a EngineOptions,
+    pub(crate) options: &'a QueryOptions,
+    pub(crate) lookback: i64,
+    pub(crate) subquery_step: i64,
+    pub(crate) query_start: i64,
+    pub(crate) query_end: i64,
+    pub(crate) query_step: i64,
+    pub(crate) notes: Notes,
+    /// Where selectors stand of whose histograms only count and sum are asked for.
+    pub(crate) stats_only: Vec<usize>,
+    /// Samples held now: results of operands that wait for their operator.
+    held: AtomicUsize,
+    peak: AtomicUsize,
+    pub(crate) touched: AtomicU64,
+    pub(crate) series: AtomicU64,
+}
+
+/// Bytes that a held sample costs: its place in a column.
+const BYTES_PER_SAMPLE: usize = 8;
+
+impl<'a> Ctx<'a> {
+    pub(crate) fn new(
+        storage: &'a dyn Queryable,
+        expr: &Expr,
+        engine: &'a EngineOptions,
+        options: &'a QueryOptions,
+        (query_start, query_end, query_step): (i64, i64, i64),
+    ) -> Self {
+        let lookback = options.lookback_delta.unwrap_or(engine.lookback_delta_ms);
+        Ctx {
+            storage,
+            engine,
+            options,
+            lookback: if lookback > 0 { lookback } else { 300_000 },
+            subquery_step: if engine.subquery_step_ms > 0 { engine.subquery_step_ms } else { 60_000 },
+            query_start,
+            query_end,
+            query_step,
+            notes: Notes::default(),
+            stats_only: stats_only(expr),
+            held: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            touched: AtomicU64::new(0),
+            series: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Sets what is held, once an operator has consumed its operands.
+    pub(crate) fn hold(&self, samples: usize, part: &'static str) -> Result<(), QueryError> {
+        self.held.store(samples, Ordering::Relaxed);
+        self.would_hold(0, part)
+    }
+
+    /// Checks the budgets as if so many samples more were held.
+    pub(crate) fn would_hold(&self, more: usize, part: &'static str) -> Result<(), QueryError> {
+        self.options.cancel.check()?;
+        let total = self.held().saturating_add(more);
+        self.peak.fetch_max(total, Ordering::Relaxed);
+        if self.engine.max_samples > 0 && total > self.engine.max_samples {
+            return Err(QueryError::TooManySamples);
+        }
+        let budget = self.options.memory_budget;
+        if budget > 0 && total.saturating_mul(BYTES_PER_SAMPLE) > budget {
+            return Err(QueryError::OverBudget { budget, part });
+        }
+        Ok(())
+    }
+
+    /// Adds to the samples looked at.
+    pub(crate) fn touch(&self, samples: u64) {
+        self.touched.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// The length of a range, offset or step in milliseconds.
+    pub(crate) fn span(&self, span: &Span, positive: bool) -> Result<i64, QueryError> {
+        match span {
+            Span::Millis(ms) => Ok(*ms),
+            Span::Expr(expr) => {
+                let seconds = self.duration(expr)?;
+                let column = expr.pos.start + 1;
+                let fail =
+                    |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
+                if positive && (seconds <= 0.0 || seconds.is_nan()) {
+                    return fail("duration must be greater than 0");
+                }
+                // as long as Prometheus' durations: 2^63 nanoseconds
+                if seconds.is_nan() || seconds.abs() > 9_223_372_036.0 {
+                    return fail("duration is out of range");
+                }
+                Ok((seconds * 1000.0).round() as i64)
+            }
+        }
+    }
+
+    fn duration(&self, expr: &DurationExpr) -> Result<f64, QueryError> {
+        let column = expr.pos.start + 1;
+        Ok(match &expr.kind {
+            DurationExprKind::Number { value, .. } => *value,
+            DurationExprKind::Step => self.query_step as f64 / 1000.0,
+            DurationExprKind::Range => (self.query_end - self.query_start) as f64 / 1000.0,
+            DurationExprKind::Unary { negative, expr } => {
+                let v = self.duration(expr)?;
+                if *negative { -v } else { v }
+            }
+            DurationExprKind::Binary { op, lhs, rhs } => {
+                let (l, r) = (self.duration(lhs)?, self.duration(rhs)?);
+                match op {
+                    BinaryOp::Add => l + r,
+                    BinaryOp::Sub => l - r,
+                    BinaryOp::Mul => l * r,
+                    BinaryOp::Div if r == 0.0 => {
+                        return Err(QueryError::Execution(format!("1:{column}: division by zero")));
+                    }
+                    BinaryOp::Mod if r == 0.0 => {
+                        return Err(QueryError::Execution(format!("1:{column}: modulo by zero")));
+                    }
+                    BinaryOp::Div => l / r,
+                    BinaryOp::Mod => l % r,
+                    _ => l.powf(r),
+                }
+            }
+            DurationExprKind::Min(a, b) => self.duration(a)?.min(self.duration(b)?),
+            DurationExprKind::Max(a, b) => self.duration(a)?.max(self.duration(b)?),
+            DurationExprKind::Paren(inner) => self.duration(inner)?,
+        })
+    }
+
+    /// The times that a selector or subquery looks from, given the steps of the evaluation.
+    pub(crate) fn reference(&self, modifiers: &Modifiers, steps: Steps) -> Result<Reference, QueryError> {
+        let offset = match &modifiers.offset {
+            Some(span) => self.span(span, false)?,
+            None => 0,
+        };
+        let fixed = modifiers.at.map(|at| match at {
+            At::Timestamp(ms) => ms,
+            At::Start => self.query_start,
+            At::End => self.query_end,
+        });
+        Ok(Reference { steps, fixed: fixed.map(|t| t - offset), offset })
+    }
+}
+
+/// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and no subquery: of their histograms the counter
+/// resets are looked for as they are read, as Prometheus does where it decodes no buckets.
+fn stats_only(expr: &Expr) -> Vec<usize> {
+    let (mut found, mut todo) = (Vec::new(), vec![(expr, false)]);
+    while let Some((expr, mut stats)) = todo.pop() {
+        match &expr.kind {
+            ExprKind::Vector(_) | ExprKind::Matrix { .. } if stats => found.push(expr.pos.start),
+            ExprKind::Subquery { .. } => continue,
+            ExprKind::Call { func, .. } => match func.name {
+                "histogram_count" | "histogram_sum" | "histogram_avg" => stats = true,
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => stats = false,
+                _ => {}
+            },
+            _ => {}
+        }
+        todo.extend(expr.children().into_iter().map(|child| (child, stats)));
+    }
+    found
+}
+
+/// Where a selector's windows end, step by step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    pub(crate) steps: Steps,
+    fixed: Option<i64>,
+    pub(crate) offset: i64,
+}
+
+impl Reference {
+    #[inline]
+    pub(crate) fn time(&self, i: usize) -> i64 {
+        match self.fixed {
+            Some(t) => t,
+            None => self.steps.time(i) - self.offset,
+        }
+    }
+
+    pub(crate) fn first(&self) -> i64 {
+        self.time(0)
+    }
+
+    pub(crate) fn last(&self) -> i64 {
+        self.time(self.steps.n.max(1) - 1)
+    }
+}
+
+/// Samples that a result holds.
+pub(crate) fn size(val: &Val) -> usize {
+    match val {
+        Val::Scalar(values) => values.len(),
+        Val::Str(_) => 1,
+        Val::Vector(series) => series.iter().map(series_size).sum(),
+    }
+}
+
+fn series_size(series: &OutSeries) -> usize {
+    let floats = series.col.values.iter().filter(|v| !is_absent(**v)).count();
+    // a histogram counts by its size, roughly
+    floats + series.col.hists.iter().flatten().map(|h| 2 + h.positive_buckets.len() / 2).sum::<usize>()
+}

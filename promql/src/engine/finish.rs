@@ -1,0 +1,126 @@
+//! From the last intermediate result to what the caller gets.
+
+use super::column::{OutSeries, Point, Val};
+use super::context::{Ctx, Steps};
+use super::eval::{Computed, computed_samples, drop_names, subquery};
+use super::notes::Level;
+use super::result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
+use super::select::{raw_samples, select};
+use super::window::Samples;
+use crate::ast::{Expr, ExprKind};
+use crate::storage::SelectHints;
+use model::Labels;
+use std::sync::atomic::Ordering;
+
+/// The value with what is to be said about it.
+pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value) -> QueryResult {
+    let limit = ctx.options.limit;
+    let cut = match &mut value {
+        Value::Vector(v) if limit > 0 && v.len() > limit => {
+            v.truncate(limit);
+            true
+        }
+        Value::Matrix(m) if limit > 0 && m.len() > limit => {
+            m.truncate(limit);
+            true
+        }
+        _ => false,
+    };
+    if cut {
+        ctx.notes.plain("results truncated due to limit".to_owned());
+    }
+    QueryResult {
+        value,
+        warnings: ctx.notes.texts(Level::Warning, &ctx.options.text),
+        infos: ctx.notes.texts(Level::Info, &ctx.options.text),
+        stats: QueryStats {
+            total_samples: ctx.touched.load(Ordering::Relaxed),
+            peak_samples: ctx.peak() as u64,
+            series: ctx.series.load(Ordering::Relaxed),
+        },
+    }
+}
+
+pub(crate) fn instant(_ctx: &Ctx<'_>, val: Val, at: i64) -> Result<Value, QueryError> {
+    Ok(match val {
+        Val::Scalar(values) => Value::Scalar { t: at, v: values[0] },
+        Val::Str(v) => Value::String { t: at, v },
+        Val::Vector(series) => {
+            let series = drop_names(series)?;
+            let samples = series.into_iter().filter_map(|s| match s.col.point(0) {
+                Point::Absent => None,
+                Point::Float(v) => Some((s.labels, at, Sample::Float(v))),
+                Point::Hist(h) => Some((s.labels, at, Sample::Histogram(h))),
+            });
+            Value::Vector(samples.collect())
+        }
+    })
+}
+
+pub(crate) fn range(_ctx: &Ctx<'_>, val: Val, steps: Steps) -> Result<Value, QueryError> {
+    let mut matrix: Vec<(Labels, Points)> = match val {
+        Val::Scalar(values) => {
+            let timestamps = (0..steps.n).map(|i| steps.time(i)).collect();
+            vec![(Labels::empty(), Points { timestamps, values, histograms: Vec::new() })]
+        }
+        Val::Str(_) => return Err(QueryError::BadData("a string has no range".to_owned())),
+        Val::Vector(series) => {
+            drop_names(series)?.into_iter().map(|s| (s.labels.clone(), points(&s, steps))).collect()
+        }
+    };
+    matrix.retain(|(_, points)| !points.is_empty());
+    matrix.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Value::Matrix(matrix))
+}
+
+fn points(series: &OutSeries, steps: Steps) -> Points {
+    let mut points = Points::default();
+    for i in 0..steps.n {
+        match series.col.point(i) {
+            Point::Absent => {}
+            Point::Float(v) => {
+                points.timestamps.push(steps.time(i));
+                points.values.push(v);
+            }
+            Point::Hist(h) => points.histograms.push((steps.time(i), h)),
+        }
+    }
+    points
+}
+
+/// A range vector as an instant query of its own: the samples of the window.
+pub(crate) fn matrix(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Value, QueryError> {
+    let mut out: Vec<(Labels, Points)> = Vec::new();
+    match &expr.unwrapped().kind {
+        ExprKind::Matrix { selector, range, .. } => {
+            let length = ctx.span(range, true)?;
+            let end = ctx.reference(&selector.modifiers, steps)?.first();
+            let start = end - length + 1;
+            let hints = SelectHints { start, end, range: length, ..SelectHints::default() };
+            let mut held = 0;
+            for series in select(ctx, selector, &hints)? {
+                let samples = raw_samples(&*series, start, end)?;
+                held += samples.ft.len() + samples.ht.len();
+                ctx.would_hold(held, "a range of samples")?;
+                out.push((series.labels().clone(), to_points(samples)));
+            }
+            ctx.touch(held as u64);
+        }
+        ExprKind::Subquery { expr, range, step, modifiers } => {
+            let computed = subquery(ctx, (expr, range, step.as_ref(), modifiers), steps)?;
+            let Computed { series, inner, .. } = computed;
+            for s in drop_names(series)? {
+                out.push((s.labels, to_points(computed_samples(&s.col, inner))));
+            }
+        }
+        _ => return Err(QueryError::BadData("expected a range vector".to_owned())),
+    }
+    out.retain(|(_, points)| !points.is_empty());
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Value::Matrix(out))
+}
+
+fn to_points(samples: Samples) -> Points {
+    let Samples { ft, fv, ht, hv, .. } = samples;
+    Points { timestamps: ft, values: fv, histograms: ht.into_iter().zip(hv).collect() }
+}

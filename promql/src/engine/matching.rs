@@ -1,0 +1,299 @@
+//! Matching of two vectors: one to one, many to one, set operators, and values filled in.
+//!
+//! Series are brought together once by their signature, not step by step; only where several of one signature stand on a
+//! side is it looked at which of them is there at a step.
+
+use super::binary::{between_points, changes_quantity};
+use super::column::{Column, OutSeries, Point};
+use super::context::{Ctx, Steps};
+use super::eval::{fill_in, merge_same, same_labelset};
+use super::result::QueryError;
+use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
+use model::labels::METRIC_NAME;
+use model::{Labels, LabelsBuilder};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// What series must have in common to match.
+fn signature(labels: &Labels, matching: &VectorMatching) -> Labels {
+    if matching.on {
+        labels.keep(&matching.labels)
+    } else {
+        let dropped = |n: &str| n == METRIC_NAME || matching.labels.iter().any(|l| l == n);
+        Labels::from_sorted(labels.iter().filter(|(n, _)| !dropped(n)))
+    }
+}
+
+/// Presence, step by step.
+type Presence = Vec<bool>;
+
+fn add_presence(into: &mut Presence, col: &Column) {
+    into.resize(col.values.len(), false);
+    for (i, p) in into.iter_mut().enumerate() {
+        *p |= col.is_present(i);
+    }
+}
+
+/// `and`, `or`, `unless`.
+pub(crate) fn set(
+    op: BinaryOp,
+    mut lhs: Vec<OutSeries>,
+    mut rhs: Vec<OutSeries>,
+    matching: &VectorMatching,
+) -> Result<Vec<OutSeries>, QueryError> {
+    let (filter, by) = if op == BinaryOp::Or { (&mut rhs, &lhs) } else { (&mut lhs, &rhs) };
+    let mut present: FxHashMap<Labels, Presence> = FxHashMap::default();
+    for s in by {
+        add_presence(present.entry(signature(&s.labels, matching)).or_default(), &s.col);
+    }
+    let keep_where_present = op == BinaryOp::And;
+    for s in filter.iter_mut() {
+        let there = present.get(&signature(&s.labels, matching));
+        for i in 0..s.col.values.len() {
+            if there.is_some_and(|p| p[i]) != keep_where_present {
+                s.col.clear_at(i);
+            }
+        }
+    }
+    filter.retain(|s| s.col.any_present());
+    if op == BinaryOp::Or {
+        lhs.append(&mut rhs);
+        return merge_same(lhs);
+    }
+    Ok(lhs)
+}
+
+/// The series of one side with the same signature.
+#[derive(Default)]
+struct Group {
+    many: Vec<usize>,
+    one: Vec<usize>,
+}
+
+struct Operation<'c, 'a> {
+    ctx: &'c Ctx<'a>,
+    pos: PosRange,
+    op: BinaryOp,
+    return_bool: bool,
+    matching: &'c VectorMatching,
+    steps: usize,
+}
+
+/// Arithmetic and comparison between vectors.
+pub(crate) fn operate(
+    ctx: &Ctx<'_>,
+    pos: PosRange,
+    (op, return_bool): (BinaryOp, bool),
+    lhs: Vec<OutSeries>,
+    rhs: Vec<OutSeries>,
+    matching: &VectorMatching,
+    steps: Steps,
+) -> Result<Vec<OutSeries>, QueryError> {
+    let operation = Operation { ctx, pos, op, return_bool, matching, steps: steps.n };
+    // "one" is the side on which each signature may stand once
+    let swapped = matching.card == Cardinality::OneToMany;
+    let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+    operation.run(&many, &one, swapped)
+}
+
+impl Operation<'_, '_> {
+    fn run(&self, many: &[OutSeries], one: &[OutSeries], swapped: bool) -> Result<Vec<OutSeries>, QueryError> {
+        // With group_right the sides are swapped, but Prometheus leaves the values where they stand: `fill_left` fills
+        // the side of the many either way.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
+        let mut order: Vec<Labels> = Vec::new();
+        let mut groups: FxHashMap<Labels, Group> = FxHashMap::default();
+        for (side, is_many) in [(many, true), (one, false)] {
+            for (i, s) in side.iter().enumerate() {
+                let sig = signature(&s.labels, self.matching);
+                let group = groups.entry(sig).or_insert_with_key(|sig| {
+                    order.push(sig.clone());
+                    Group::default()
+                });
+                if is_many { group.many.push(i) } else { group.one.push(i) }
+            }
+        }
+        self.check_one_side(&groups, &order, many, one, swapped, (fill_many, fill_one))?;
+        let mut pieces: Vec<(usize, OutSeries)> = Vec::new();
+        for (at, sig) in order.iter().enumerate() {
+            let group = &groups[sig];
+            self.group(at, sig, group, many, one, swapped, (fill_many, fill_one), &mut pieces)?;
+        }
+        // results stand in the order of the many side
+        pieces.sort_by_key(|(key, _)| *key);
+        let result: Vec<OutSeries> =
+            pieces.into_iter().map(|(_, s)| s).filter(|s| s.col.any_present()).collect();
+        merge_same(result)
+    }
+
+    /// Refuses two series of one signature at the same step on the side that may have one.
+    fn check_one_side(
+        &self,
+        groups: &FxHashMap<Labels, Group>,
+        order: &[Labels],
+        many: &[OutSeries],
+        one: &[OutSeries],
+        swapped: bool,
+        fills: (Option<f64>, Option<f64>),
+    ) -> Result<(), QueryError> {
+        let mut any_many: Option<Presence> = None;
+        for sig in order.iter().filter(|sig| groups[*sig].one.len() > 1) {
+            let any = any_many.get_or_insert_with(|| {
+                let mut p = vec![fills.0.is_some(); self.steps];
+                many.iter().for_each(|s| add_presence(&mut p, &s.col));
+                p
+            });
+            let members = &groups[sig].one;
+            for i in (0..self.steps).filter(|i| any[*i]) {
+                let mut there = members.iter().filter(|m| one[**m].col.is_present(i));
+                if let (Some(a), Some(b)) = (there.next(), there.next()) {
+                    let side = if swapped { "left" } else { "right" };
+                    return Err(QueryError::Execution(format!(
+                        "found duplicate series for the match group {sig} on the {side} hand-side of the operation: \
+                         [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+                        (&one[*a].labels).min(&one[*b].labels),
+                        (&one[*a].labels).max(&one[*b].labels)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn group(
+        &self,
+        at: usize,
+        sig: &Labels,
+        group: &Group,
+        many: &[OutSeries],
+        one: &[OutSeries],
+        swapped: bool,
+        (fill_many, fill_one): (Option<f64>, Option<f64>),
+        out: &mut Vec<(usize, OutSeries)>,
+    ) -> Result<(), QueryError> {
+        let begin = out.len();
+        let one_to_one = self.matching.card == Cardinality::OneToOne;
+        let mut taken: Presence = vec![false; if group.many.len() > 1 { self.steps } else { 0 }];
+        let missing = |side: &[OutSeries], members: &[usize]| -> Column {
+            let mut present = vec![false; self.steps];
+            members.iter().for_each(|m| add_presence(&mut present, &side[*m].col));
+            let mut col = Column::absent(self.steps);
+            (0..self.steps).filter(|i| !present[*i]).for_each(|i| col.values[i] = 0.0);
+            col
+        };
+        let fill = |mut col: Column, v: f64| {
+            col.values.iter_mut().filter(|x| !super::column::is_absent(**x)).for_each(|x| *x = v);
+            col
+        };
+        let filled_one = fill_one.map(|v| fill(missing(one, &group.one), v)).filter(Column::any_present);
+        let filled_many = fill_many.map(|v| fill(missing(many, &group.many), v)).filter(Column::any_present);
+        for &m in &group.many {
+            let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
+            for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
+                let result = self.columns(&many[m].col, col, swapped);
+                if one_to_one && !taken.is_empty() {
+                    for (i, t) in taken.iter_mut().enumerate() {
+                        // also where a comparison then drops the result
+                        let both = many[m].col.is_present(i) && col.is_present(i);
+                        if both && std::mem::replace(t, true) {
+                            return Err(QueryError::Execution(
+                                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                                    .to_owned(),
+                            ));
+                        }
+                    }
+                }
+                if !result.any_present() {
+                    continue;
+                }
+                let metric = self.labels(&many[m].labels, labels, swapped);
+                let drop_name = self.return_bool || many[m].drop_name;
+                out.push((m, OutSeries { labels: metric, drop_name, col: result }));
+            }
+        }
+        if let Some(filled) = &filled_many {
+            for &o in &group.one {
+                let result = self.columns(filled, &one[o].col, swapped);
+                if result.any_present() {
+                    let labels = self.labels(sig, Some(&one[o].labels), swapped);
+                    out.push((many.len() + at, OutSeries { labels, drop_name: self.return_bool, col: result }));
+                }
+            }
+        }
+        self.merge_group(begin, out)
+    }
+
+    /// Brings results of one signature together that have the same labels at different steps.
+    fn merge_group(&self, begin: usize, out: &mut Vec<(usize, OutSeries)>) -> Result<(), QueryError> {
+        if out.len() - begin < 2 {
+            return Ok(());
+        }
+        let mut seen: FxHashSet<Labels> = FxHashSet::default();
+        if out[begin..].iter().all(|(_, s)| seen.insert(s.labels.clone())) {
+            return Ok(());
+        }
+        let mut merged: Vec<(usize, OutSeries)> = Vec::new();
+        for (key, s) in out.drain(begin..) {
+            match merged.iter_mut().find(|(_, m)| m.labels == s.labels) {
+                Some((_, m)) => fill_in(&mut m.col, &s.col).map_err(|()| {
+                    if self.matching.card == Cardinality::OneToOne {
+                        return same_labelset();
+                    }
+                    QueryError::Execution(
+                        "multiple matches for labels: grouping labels must ensure unique matches".to_owned(),
+                    )
+                })?,
+                None => merged.push((key, s)),
+            }
+        }
+        out.append(&mut merged);
+        Ok(())
+    }
+
+    fn columns(&self, many: &Column, one: &Column, swapped: bool) -> Column {
+        let (l, r) = if swapped { (one, many) } else { (many, one) };
+        let mut out = Column::absent(self.steps);
+        if l.hists.is_empty() && r.hists.is_empty() && changes_quantity(self.op) {
+            for (o, (l, r)) in out.values.iter_mut().zip(l.values.iter().zip(&r.values)) {
+                if !super::column::is_absent(*l) && !super::column::is_absent(*r) {
+                    *o = super::binary::between_numbers(self.op, *l, *r);
+                }
+            }
+            return out;
+        }
+        for i in 0..self.steps {
+            if !l.is_present(i) || !r.is_present(i) {
+                continue;
+            }
+            let (point, keep) = between_points(self.ctx, self.pos, self.op, &l.point(i), &r.point(i));
+            if self.return_bool {
+                // types that do not compare give nothing, not "false"
+                if !matches!(point, Point::Absent) {
+                    out.values[i] = f64::from(u8::from(keep));
+                }
+            } else if keep {
+                out.set(i, point);
+            }
+        }
+        out
+    }
+
+    /// Labels of a result: those of the many side, with what the matching takes away or brings along.
+    fn labels(&self, many: &Labels, one: Option<&Labels>, _swapped: bool) -> Labels {
+        let mut b = LabelsBuilder::new(many);
+        if changes_quantity(self.op) {
+            b.del(METRIC_NAME);
+        }
+        if self.matching.card == Cardinality::OneToOne {
+            if self.matching.on {
+                b.retain(|n, _| self.matching.labels.iter().any(|l| l == n));
+            } else {
+                b.retain(|n, _| !self.matching.labels.iter().any(|l| l == n));
+            }
+        }
+        for name in &self.matching.include {
+            b.set(name.clone(), one.map_or("", |l| l.get(name)));
+        }
+        b.finish()
+    }
+}

@@ -1,0 +1,226 @@
+//! Functions over range vectors: for each series a window slides over its samples.
+
+pub(crate) mod extended;
+pub(crate) mod over_time;
+pub(crate) mod rate;
+
+use super::column::{Column, Point};
+use super::context::{Ctx, Reference};
+use super::notes::for_metric;
+use super::window::{Samples, Window, slide};
+use crate::ast::{Boundary, PosRange};
+use rate::Kind;
+
+/// A range function in a query, as it is applied to one series.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) ctx: &'a Ctx<'a>,
+    pub(crate) func: &'static str,
+    /// Where the range vector stands.
+    pub(crate) pos: PosRange,
+    /// Name of the series' metric.
+    pub(crate) metric: &'a str,
+    pub(crate) boundary: Boundary,
+    /// Scalar arguments, a value per step each.
+    pub(crate) params: &'a [Vec<f64>],
+}
+
+impl Call<'_> {
+    pub(crate) fn warn(&self, text: &str) {
+        self.ctx.notes.warn(self.pos, text);
+    }
+
+    pub(crate) fn info(&self, text: &str) {
+        self.ctx.notes.info(self.pos, text);
+    }
+
+    pub(crate) fn warn_metric(&self, text: &str) {
+        self.ctx.notes.warn(self.pos, format!("{text} {}", model::float::quote(self.metric)));
+    }
+
+    pub(crate) fn warn_mixed(&self) {
+        self.warn(&for_metric("encountered a mix of histograms and floats", self.metric));
+    }
+
+    pub(crate) fn warn_mixed_schemas(&self) {
+        let text = "vector contains a mix of histograms with exponential and custom buckets schemas";
+        self.warn(&for_metric(text, self.metric));
+    }
+
+    pub(crate) fn info_ignored_histograms(&self) {
+        let text = "ignored histograms in a range containing both floats and histograms";
+        self.info(&for_metric(text, self.metric));
+    }
+}
+
+/// Buffers of a thread.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) samples: Samples,
+    pub(crate) resets: Vec<usize>,
+}
+
+/// Evaluates the function at all steps of one series whose samples are in `scratch`; returns the samples looked at.
+pub(crate) fn evaluate(
+    call: &Call<'_>,
+    scratch: &mut Scratch,
+    reference: &Reference,
+    range: i64,
+    col: &mut Column,
+) -> u64 {
+    let Scratch { samples, resets } = scratch;
+    let kind = match call.func {
+        "rate" => Some(Kind { counter: true, per_second: true }),
+        "increase" => Some(Kind { counter: true, per_second: false }),
+        "delta" => Some(Kind { counter: false, per_second: false }),
+        _ => None,
+    };
+    if call.boundary != Boundary::Inside {
+        return extended(call, samples, reference, range, col, kind);
+    }
+    if let Some(kind) = kind {
+        let touched = rates(call, kind, samples, resets, reference, range, col);
+        note_non_counter(call, col);
+        return touched;
+    }
+    if samples.ht.is_empty() && matches!(call.func, "max_over_time" | "min_over_time") {
+        return extreme(call.func == "max_over_time", samples, reference, range, col);
+    }
+    slide(samples, reference, range, |i, w| {
+        let point = at_step(call, reference, i, &w);
+        col.set(i, point);
+    })
+}
+
+fn rates(
+    call: &Call<'_>,
+    kind: Kind,
+    samples: &Samples,
+    resets: &mut Vec<usize>,
+    reference: &Reference,
+    range: i64,
+    col: &mut Column,
+) -> u64 {
+    resets.clear();
+    if kind.counter {
+        rate::resets(samples, resets);
+    }
+    let mut next = 0;
+    slide(samples, reference, range, |i, w| {
+        if !w.ht.is_empty() {
+            col.set(i, rate::of_histograms(kind, &w, call));
+        } else if let Some(v) = rate::of_floats(kind, &w, samples, resets, &mut next) {
+            col.values[i] = v;
+        }
+    })
+}
+
+/// Names of counters end so; else a rate is probably a mistake.
+const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+fn note_non_counter(call: &Call<'_>, col: &Column) {
+    let counter = call.metric.is_empty() || COUNTER_SUFFIXES.iter().any(|s| call.metric.ends_with(s));
+    if matches!(call.func, "rate" | "increase") && !counter && col.any_float() {
+        let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+        call.info(&format!("{text} {}", model::float::quote(call.metric)));
+    }
+}
+
+/// Maximum or minimum with a queue of candidates: each sample enters and leaves once, however the windows overlap.
+fn extreme(max: bool, samples: &Samples, reference: &Reference, range: i64, col: &mut Column) -> u64 {
+    let mut queue: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
+    let mut entered = 0;
+    let values = &samples.fv;
+    // NaN only wins against NaN
+    let beats = |a: f64, b: f64| b.is_nan() || if max { a >= b } else { a <= b };
+    slide(samples, reference, range, |i, w| {
+        let end = w.f_from + w.fv.len();
+        entered = entered.max(w.f_from);
+        while entered < end {
+            while queue.back().is_some_and(|last| beats(values[entered], values[*last])) {
+                queue.pop_back();
+            }
+            queue.push_back(entered);
+            entered += 1;
+        }
+        while queue.front().is_some_and(|first| *first < w.f_from) {
+            queue.pop_front();
+        }
+        if let Some(best) = queue.front() {
+            col.values[i] = values[*best];
+        }
+    })
+}
+
+fn extended(
+    call: &Call<'_>,
+    samples: &Samples,
+    reference: &Reference,
+    range: i64,
+    col: &mut Column,
+    kind: Option<Kind>,
+) -> u64 {
+    let lookback = call.ctx.lookback;
+    let after = if call.boundary == Boundary::Smoothed { lookback } else { 0 };
+    let mut touched = 0;
+    for i in 0..reference.steps.n {
+        let (end, start) = (reference.time(i), reference.time(i) - range);
+        let cut = |times: &[i64]| {
+            (times.partition_point(|t| *t <= start - lookback), times.partition_point(|t| *t <= end + after))
+        };
+        let w = samples.window(cut(&samples.ft), cut(&samples.ht), start, end);
+        if w.is_empty() {
+            continue;
+        }
+        touched += w.len() as u64;
+        col.set(i, match kind {
+            Some(kind) => extended::rate(kind, &w, call.boundary, call),
+            None => extended_count(call, &w),
+        });
+    }
+    if kind.is_some() {
+        note_non_counter(call, col);
+    }
+    touched
+}
+
+/// `changes` and `resets` from the last sample before the window on.
+fn extended_count(call: &Call<'_>, w: &Window<'_>) -> Point {
+    let inside = |times: &[i64]| times.last().is_some_and(|t| *t > w.start);
+    if !inside(w.ft) && !inside(w.ht) {
+        return Point::Absent;
+    }
+    let before = |times: &[i64]| times.iter().rev().find(|t| **t <= w.start).copied();
+    let from = before(w.ft).max(before(w.ht)).unwrap_or(i64::MIN + 1);
+    if call.func == "changes" { over_time::changes(w, from) } else { over_time::resets(w, from) }
+}
+
+fn at_step(call: &Call<'_>, reference: &Reference, i: usize, w: &Window<'_>) -> Point {
+    let param = |k: usize| call.params[k][i];
+    match call.func {
+        "avg_over_time" => over_time::avg(w, call),
+        "sum_over_time" => over_time::sum(w, call),
+        "count_over_time" => Point::Float(w.len() as f64),
+        "present_over_time" => Point::Float(1.0),
+        "max_over_time" => over_time::max(w, call),
+        "min_over_time" => over_time::min(w, call),
+        "stddev_over_time" => over_time::stdvar(w, call, true),
+        "stdvar_over_time" => over_time::stdvar(w, call, false),
+        "mad_over_time" => over_time::mad(w, call),
+        "quantile_over_time" => over_time::quantile_of(w, call, param(0)),
+        "last_over_time" => over_time::outer(w, true),
+        "first_over_time" => over_time::outer(w, false),
+        "ts_of_last_over_time" => over_time::time_of_outer(w, true),
+        "ts_of_first_over_time" => over_time::time_of_outer(w, false),
+        "ts_of_max_over_time" => over_time::time_of_max(w, call),
+        "ts_of_min_over_time" => over_time::time_of_min(w, call),
+        "changes" => over_time::changes(w, i64::MIN),
+        "resets" => over_time::resets(w, i64::MIN),
+        "irate" => rate::instant(true, w, call),
+        "idelta" => rate::instant(false, w, call),
+        "deriv" => over_time::deriv(w, call),
+        "predict_linear" => over_time::predict(w, call, reference.steps.time(i), param(0)),
+        "double_exponential_smoothing" => over_time::smooth(w, call, param(0), param(1)),
+        _ => Point::Absent,
+    }
+}
