@@ -63,12 +63,18 @@ impl Controller {
     fn acts_on(&self, prometheus: &Prometheus, key: &Key) -> bool {
         let none = BTreeMap::new();
         let labels = prometheus.metadata.labels.as_ref().unwrap_or(&none);
-        let selected = Selector::new(&self.options.prometheus_instance_selector).is_ok_and(|s| s.matches(labels));
+        let selected =
+            Selector::new(&self.options.prometheus_instance_selector).is_ok_and(|s| s.matches(labels));
         selected && self.options.watches(&key.0)
     }
 
     /// Renders and writes.
-    async fn bring_about(&self, state: &mut State, prometheus: &Prometheus, key: &Key) -> Result<Rendered, Error> {
+    async fn bring_about(
+        &self,
+        state: &mut State,
+        prometheus: &Prometheus,
+        key: &Key,
+    ) -> Result<Rendered, Error> {
         let rendered = self.render(state, prometheus, key).await?;
         if let Some(failure) = &rendered.failure {
             return Err(Error::Render(failure.clone()));
@@ -126,7 +132,8 @@ impl Controller {
         let (kind, found) = match reference.kind {
             Kind::Secret => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-                let data = |secret: Secret| secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect();
+                let data =
+                    |secret: Secret| secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect();
                 ("Secret", api.get_opt(name).await.map(|found| found.map(data)))
             }
             Kind::ConfigMap => {
@@ -189,7 +196,9 @@ impl Controller {
     /// Writes the status of the Prometheus where it changed.
     async fn report(&self, state: &mut State, prometheus: &Prometheus, key: &Key, outcome: &Outcome) -> bool {
         let sets: Vec<Option<Arc<StatefulSet>>> = (0..shards(prometheus))
-            .map(|shard| state.sets.get(&(key.0.clone(), workload::stateful_set_name(&key.1, shard))).cloned())
+            .map(|shard| {
+                state.sets.get(&(key.0.clone(), workload::stateful_set_name(&key.1, shard))).cloned()
+            })
             .collect();
         let new = status::prometheus(prometheus, &sets, outcome, self.clock.now_ms());
         if prometheus.status.as_ref() == Some(&new) {
@@ -301,7 +310,9 @@ impl Controller {
         let event = Event {
             type_: EventType::Warning,
             reason: "InvalidConfiguration".to_owned(),
-            note: Some(cut(format!("\"{namespace}/{name}\" was rejected due to invalid configuration: {reason}"))),
+            note: Some(cut(format!(
+                "\"{namespace}/{name}\" was rejected due to invalid configuration: {reason}"
+            ))),
             action: "SelectingConfigurationResources".to_owned(),
             secondary: None,
         };

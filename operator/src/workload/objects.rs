@@ -53,7 +53,8 @@ pub fn governing_service(prometheus: &Prometheus) -> Option<Value> {
     let images = Images::default();
     let subject = Subject::new(prometheus, &images);
     let port = super::pod::port_name(&prometheus.spec);
-    let mut metadata = json!({ "name": "prometheus-operated", "namespace": subject.namespace, "labels": managed() });
+    let mut metadata =
+        json!({ "name": "prometheus-operated", "namespace": subject.namespace, "labels": managed() });
     metadata["labels"]["operated-prometheus"] = "true".into();
     let mut owner = subject.owner();
     owner[0]["controller"] = false.into();
