@@ -14,7 +14,7 @@ pub(crate) fn amend(path: &str, schema: &mut Map<String, Value>) {
         schema.remove("properties");
     }
     if schema.contains_key("items") {
-        schema.insert("x-kubernetes-list-type".to_owned(), "atomic".into());
+        schema.entry("x-kubernetes-list-type").or_insert("atomic".into());
     }
     if is_atomic_map(path, schema) {
         schema.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
@@ -85,7 +85,10 @@ fn table() -> Vec<(&'static str, Value)> {
         ("Container.resources.claims", list_map(&["name"])),
         ("ResourceRequirements.claims", list_map(&["name"])),
         ("PersistentVolumeClaimStatus.conditions", list_map(&["type"])),
-        ("PersistentVolumeClaimStatus.allocatedResourceStatuses", json!({ "x-kubernetes-map-type": "granular" })),
+        (
+            "PersistentVolumeClaimStatus.allocatedResourceStatuses",
+            json!({ "x-kubernetes-map-type": "granular" }),
+        ),
         ("PodDNSConfig.options", list_map(&["name"])),
         ("PodDNSConfig.options[]", json!({ "required": ["name"] })),
         ("PodDNSConfig.options[].name", json!({ "minLength": 1 })),

@@ -1,23 +1,23 @@
 //! Prometheus: a server, its storage, and which monitors it follows.
 
+use crate::auth::TlsConfig;
 use crate::native::{EmbeddedClaim, Native};
 use crate::remote::{Alerting, ApiServerConfig, RemoteRead, RemoteWrite};
 use crate::scalar::{
-    ByteSize, DiscoveryRole, DnsPolicy, Duration, FloatEncoding, LogFormat, LogLevel, MessageVersion, MonitorResource,
-    MonitoringGroup, NameEscaping, NameValidation, NonEmpty, PodManagementPolicy, PullPolicy, ReloadStrategy,
-    ScrapeProtocol, ShardingMode, SpreadLabels, Quantity, TracingClient, TracingCompression, TranslationStrategy, UpdateStrategyType,
-    WhenScaled,
+    ByteSize, DiscoveryRole, DnsPolicy, Duration, FloatEncoding, LogFormat, LogLevel, MessageVersion,
+    MonitorResource, MonitoringGroup, NameEscaping, NameValidation, NonEmpty, PodManagementPolicy,
+    PullPolicy, Quantity, ReloadStrategy, ScrapeProtocol, ShardingMode, SpreadLabels, TracingClient,
+    TracingCompression, TranslationStrategy, UpdateStrategyType, WhenScaled,
 };
 use crate::scrape::ScrapeClass;
 use crate::select::{KeySelector, LabelSelector, LocalReference};
 use crate::status::PrometheusStatus;
 use crate::thanos::Thanos;
 use crate::web::Web;
-use crate::auth::TlsConfig;
 use k8s_openapi::api::apps::v1::StatefulSetPersistentVolumeClaimRetentionPolicy;
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, EmptyDirVolumeSource, HostAlias, PodDNSConfig, PodSecurityContext, ResourceRequirements, Toleration,
-    EphemeralVolumeSource, Volume, VolumeMount,
+    Affinity, Container, EmptyDirVolumeSource, EphemeralVolumeSource, HostAlias, PodDNSConfig,
+    PodSecurityContext, ResourceRequirements, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResource;
@@ -38,14 +38,47 @@ use std::collections::BTreeMap;
     status = "PrometheusStatus",
     derive = "PartialEq",
     doc = "A server, its storage, and which monitors it follows.",
-    scale(spec_replicas_path = ".spec.shards", status_replicas_path = ".status.shards", label_selector_path = ".status.selector"),
-    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version", description = "The version of Prometheus"),
-    printcolumn(name = "Desired", type_ = "integer", json_path = ".spec.replicas", description = "The number of desired replicas"),
-    printcolumn(name = "Ready", type_ = "integer", json_path = ".status.availableReplicas", description = "The number of ready replicas"),
-    printcolumn(name = "Reconciled", type_ = "string", json_path = ".status.conditions[?(@.type == 'Reconciled')].status"),
-    printcolumn(name = "Available", type_ = "string", json_path = ".status.conditions[?(@.type == 'Available')].status"),
+    scale(
+        spec_replicas_path = ".spec.shards",
+        status_replicas_path = ".status.shards",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".spec.version",
+        description = "The version of Prometheus"
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".spec.replicas",
+        description = "The number of desired replicas"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "integer",
+        json_path = ".status.availableReplicas",
+        description = "The number of ready replicas"
+    ),
+    printcolumn(
+        name = "Reconciled",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type == 'Reconciled')].status"
+    ),
+    printcolumn(
+        name = "Available",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type == 'Available')].status"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Paused", type_ = "boolean", json_path = ".status.paused", priority = 1, description = "Whether the resource reconciliation is paused or not")
+    printcolumn(
+        name = "Paused",
+        type_ = "boolean",
+        json_path = ".status.paused",
+        priority = 1,
+        description = "Whether the resource reconciliation is paused or not"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -250,7 +283,8 @@ pub struct PrometheusSpec {
     pub paused: Option<bool>,
     /// What becomes of volume claims when the StatefulSet shrinks or goes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub persistent_volume_claim_retention_policy: Option<Native<StatefulSetPersistentVolumeClaimRetentionPolicy>>,
+    pub persistent_volume_claim_retention_policy:
+        Option<Native<StatefulSetPersistentVolumeClaimRetentionPolicy>>,
     /// The order in which pods are started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_management_policy: Option<PodManagementPolicy>,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod global;
+pub(crate) use global::RULE_MAPS;
 mod materials;
 mod relabel;
 mod select;
@@ -141,20 +142,25 @@ fn selected<'a>(
         None => namespace == context.namespace,
         Some(selector) => inputs.namespaces.get(namespace).is_some_and(|labels| selector.matches(labels)),
     };
-    Ok(inputs
+    let mut chosen: Vec<(&Key, &ServiceMonitor)> = inputs
         .monitors
         .iter()
         .filter(|((namespace, _), monitor)| {
             in_namespace(namespace) && selector.matches(monitor.metadata.labels.as_ref().unwrap_or(&none))
         })
         .map(|(key, monitor)| (key, monitor.as_ref()))
-        .collect())
+        .collect();
+    // by the text NAMESPACE/NAME, as the original orders jobs: that is not the order of the pairs
+    chosen.sort_by_cached_key(|((namespace, name), _)| format!("{namespace}/{name}"));
+    Ok(chosen)
 }
 
 /// Jobs that the user wrote, each divided among the shards like the others.
 fn additional_jobs(context: &Context<'_>) -> Result<Vec<ScrapeConfig>, String> {
     let Some(selector) = &context.spec.additional_scrape_configs else { return Ok(Vec::new()) };
-    let Some(text) = context.materials.optional_secret(context.namespace, selector)? else { return Ok(Vec::new()) };
+    let Some(text) = context.materials.optional_secret(context.namespace, selector)? else {
+        return Ok(Vec::new());
+    };
     let mut jobs: Vec<ScrapeConfig> = config::yaml::from_str(&text).map_err(|e| e.to_string())?;
     for job in &mut jobs {
         relabel::shard(context.spec, &mut job.relabel_configs);
