@@ -14,7 +14,7 @@ pub(crate) fn amend(path: &str, schema: &mut Map<String, Value>) {
         schema.remove("properties");
     }
     if schema.contains_key("items") {
-        schema.insert("x-kubernetes-list-type".to_owned(), "atomic".into());
+        schema.entry("x-kubernetes-list-type").or_insert("atomic".into());
     }
     if is_atomic_map(path, schema) {
         schema.insert("x-kubernetes-map-type".to_owned(), "atomic".into());

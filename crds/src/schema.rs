@@ -43,14 +43,11 @@ pub fn manifests() -> Result<Vec<Manifest>, serde_json::Error> {
 
 /// What every object has beside its specification and status.
 fn add_object_fields(root: &mut Value) {
-    let fields = [
-        ("apiVersion", "string", "Version of the API."),
-        ("kind", "string", "Kind of the object."),
-        ("metadata", "object", "Name, namespace, labels and annotations."),
-    ];
-    for (name, kind, description) in fields {
-        root["properties"][name] = json!({ "type": kind, "description": description });
+    for (name, description) in [("apiVersion", "Version of the API."), ("kind", "Kind of the object.")] {
+        root["properties"][name] = json!({ "type": "string", "description": description });
     }
+    // the API server takes nothing else about metadata, not even a description
+    root["properties"]["metadata"] = json!({ "type": "object" });
 }
 
 /// Turns a schema, as derived, into the form that the API server takes. `path` is set within Kubernetes' own types.

@@ -176,34 +176,54 @@ pub(crate) fn protocols(given: Option<&[crds::scalar::ScrapeProtocol]>) -> Resul
     given.map(|protocol| protocol.parse().map_err(|e: String| format!("scrapeProtocols: {e}"))).collect()
 }
 
-/// A quantity as a number: `1.1`, `250m`, `2k`.
+/// A quantity as a number: `1.1`, `250m`, `2k`. Digits times a power, so that the result is, to the last bit, what
+/// Kubernetes' own arithmetic gives.
 pub(crate) fn number(quantity: &Quantity) -> Result<f64, String> {
     let text = match quantity {
         Quantity::Integer(whole) => return Ok(*whole as f64),
         Quantity::Text(text) => text,
     };
     let invalid = || format!("invalid quantity {text:?}");
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    let at = text.rfind(|c: char| c.is_ascii_digit() || c == '.').ok_or_else(invalid)? + 1;
-    let factor = match &text[at..] {
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024f64,
-        "Mi" => 1024f64.powi(2),
-        "Gi" => 1024f64.powi(3),
-        "Ti" => 1024f64.powi(4),
-        "Pi" => 1024f64.powi(5),
-        "Ei" => 1024f64.powi(6),
-        _ => return Err(invalid()),
+    let at = text.find(|c: char| !c.is_ascii_digit() && !".+-".contains(c)).unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(at);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mantissa: f64 = format!("{whole}{fraction}").parse().map_err(|_| invalid())?;
+    let scale = -i32::try_from(fraction.len()).map_err(|_| invalid())?;
+    let (decimal, binary) = match suffix {
+        "" => (0, 0),
+        "n" => (-9, 0),
+        "u" => (-6, 0),
+        "m" => (-3, 0),
+        "k" => (3, 0),
+        "M" => (6, 0),
+        "G" => (9, 0),
+        "T" => (12, 0),
+        "P" => (15, 0),
+        "E" => (18, 0),
+        "Ki" => (0, 1),
+        "Mi" => (0, 2),
+        "Gi" => (0, 3),
+        "Ti" => (0, 4),
+        "Pi" => (0, 5),
+        "Ei" => (0, 6),
+        exponent => {
+            let exponent = exponent.strip_prefix(['e', 'E']).ok_or_else(invalid)?;
+            (exponent.parse().map_err(|_| invalid())?, 0)
+        }
     };
-    text[..at].parse::<f64>().map(|number| number * factor).map_err(|_| invalid())
+    Ok(mantissa * 10f64.powi(scale + decimal) * 1024f64.powi(binary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities() {
+        for (text, expected) in [("1.1", 1.1), ("250m", 0.25), ("2k", 2000.0), ("1.5Ki", 1536.0), ("1e3", 1000.0)] {
+            assert_eq!(number(&Quantity::Text(text.to_owned())), Ok(expected), "{text}");
+        }
+        assert!(number(&Quantity::Text("1x".to_owned())).is_err());
+        assert_eq!(number(&Quantity::Integer(2)), Ok(2.0));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod global;
+pub(crate) use global::RULE_MAPS;
 mod materials;
 mod relabel;
 mod select;
@@ -141,14 +142,17 @@ fn selected<'a>(
         None => namespace == context.namespace,
         Some(selector) => inputs.namespaces.get(namespace).is_some_and(|labels| selector.matches(labels)),
     };
-    Ok(inputs
+    let mut chosen: Vec<(&Key, &ServiceMonitor)> = inputs
         .monitors
         .iter()
         .filter(|((namespace, _), monitor)| {
             in_namespace(namespace) && selector.matches(monitor.metadata.labels.as_ref().unwrap_or(&none))
         })
         .map(|(key, monitor)| (key, monitor.as_ref()))
-        .collect())
+        .collect();
+    // by the text NAMESPACE/NAME, as the original orders jobs: that is not the order of the pairs
+    chosen.sort_by_cached_key(|((namespace, name), _)| format!("{namespace}/{name}"));
+    Ok(chosen)
 }
 
 /// Jobs that the user wrote, each divided among the shards like the others.
