@@ -4,6 +4,12 @@
 
 use std::collections::BTreeMap;
 
+pub mod file;
+pub mod kubernetes;
+mod manager;
+
+pub use manager::{DiscoveryManager, Groups, Status};
+
 /// Targets that one source gives together: replaced as a whole when the source changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetGroup {
@@ -14,3 +20,6 @@ pub struct TargetGroup {
     /// Labels of each target, `__address__` included.
     pub targets: Vec<BTreeMap<String, String>>,
 }
+
+/// Name of the label that holds a target's address.
+pub const ADDRESS: &str = "__address__";

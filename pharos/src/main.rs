@@ -1,2 +1,118 @@
-//! placeholder
-fn main() {}
+//! The binary: subcommands, the names it may be called by, the allocator.
+
+mod up;
+
+use anyhow::{Context as _, bail};
+use clap::{Args as _, Command, FromArgMatches as _};
+use runtime::{Supervisor, SystemClock, logs};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Links to the binary under these names act as the programs that it stands in for.
+const NAMES: [(&str, &str); 2] = [("prometheus", "server"), ("node_exporter", "agent")];
+
+fn command() -> Command {
+    Command::new("pharos")
+        .about("Kubernetes monitoring in one binary")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(up::Options::augment_args(
+            Command::new("up").about("Watch this machine: agent, server and web app in one process, without configuration"),
+        ))
+        .subcommand(server::Options::augment_args(
+            Command::new("server").about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
+        ))
+        .subcommand(agent::Options::augment_args(
+            Command::new("agent").about("The metrics of a node, its containers and its share of the cluster's state"),
+        ))
+        .subcommand(operator::Options::augment_args(
+            Command::new("operator").about("Turns ServiceMonitors and Prometheus resources into running servers"),
+        ))
+}
+
+/// The arguments, with the subcommand that the program's own name stands for.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut args: Vec<_> = std::env::args_os().collect();
+    let called = args.first().map(std::path::Path::new).and_then(|p| p.file_name()).and_then(|n| n.to_str());
+    let meant = called.and_then(|called| NAMES.iter().find(|(name, _)| *name == called));
+    if let Some((_, subcommand)) = meant {
+        args.insert(1, (*subcommand).into());
+    }
+    args
+}
+
+fn main() -> ExitCode {
+    let command = command();
+    let matches = command.clone().get_matches_from(arguments());
+    // the only failure is that somebody installed one before: then that one serves
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Some((name, matches)) = matches.subcommand() else { return ExitCode::FAILURE };
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")
+        .and_then(|runtime| runtime.block_on(run(name, &command, matches)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pharos {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(name: &str, command: &Command, matches: &clap::ArgMatches) -> anyhow::Result<()> {
+    let mut supervisor = Supervisor::new();
+    match name {
+        "up" => up::start(up::Options::from_arg_matches(matches)?, &mut supervisor).await?,
+        "server" => {
+            let Some(command) = command.find_subcommand(name) else { bail!("no such subcommand") };
+            let line = server::CommandLine::from_matches(command, matches)?;
+            let format = if line.options.log_format == "json" { logs::Format::Json } else { logs::Format::Logfmt };
+            logs::init(&line.options.log_level, format).map_err(anyhow::Error::msg)?;
+            let source = server::ConfigSource::File(line.options.config_file.clone());
+            let addresses = server::start(line, source, SystemClock::shared(), &mut supervisor).await?;
+            tracing::info!(?addresses, "server is ready to receive web requests");
+        }
+        "agent" => {
+            logs::init("info", logs::Format::Logfmt).map_err(anyhow::Error::msg)?;
+            let options = agent::Options::from_arg_matches(matches)?;
+            let stage = supervisor.stage("agent", Duration::from_secs(5));
+            let listeners = options.listen_address.clone();
+            let agent = agent::Agent::new(options, SystemClock::shared(), stage.clone())?;
+            for address in listeners {
+                let listener = runtime::http::bind(&address).await?;
+                tracing::info!(address, "agent listens");
+                serve(&stage, listener, agent.router());
+            }
+        }
+        "operator" => {
+            let options = operator::Options::from_arg_matches(matches)?;
+            operator::start(options, SystemClock::shared(), &mut supervisor).await?;
+        }
+        other => bail!("no such subcommand: {other}"),
+    }
+    supervisor.run().await.map_err(anyhow::Error::msg)
+}
+
+/// Serves HTTP as a part of a stage that must not end.
+fn serve(stage: &runtime::Stage, listener: tokio::net::TcpListener, router: axum::Router) {
+    let stop = stage.token();
+    stage.essential("http", async move {
+        if let Err(error) = runtime::http::serve(listener, router, stop).await {
+            tracing::error!(%error, "HTTP server ended");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

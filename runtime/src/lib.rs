@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod http_client;
 pub mod logs;
 pub mod metrics;
 pub mod supervisor;

@@ -1,1 +1,183 @@
-//! placeholder
+//! Joins the stages behind the Prometheus HTTP API: discovery → scrape → tsdb → promql.
+//!
+//! Invariant: holds no policy of a stage; it wires and translates.
+
+mod adapters;
+mod api;
+mod flags;
+mod metrics;
+mod reload;
+mod web;
+
+pub use flags::{Bytes, CommandLine, Millis, Options};
+pub use reload::ConfigSource;
+
+use arc_swap::ArcSwap;
+use reload::{Loaded, ReloadRequest};
+use runtime::clock::SharedClock;
+use runtime::metrics::Registry;
+use runtime::{CancellationToken, Stage, Supervisor};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error("error loading config: {0}")]
+    Config(String),
+    /// The database cannot be opened.
+    #[error("opening storage failed: {0}")]
+    Storage(#[from] tsdb::Error),
+    /// An address is not to be had.
+    #[error("{0}")]
+    Bind(#[from] runtime::http::BindError),
+    /// A flag's value cannot be used.
+    #[error("--{flag}: {why}")]
+    Flag {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What every request handler may use.
+pub(crate) struct State {
+    options: Options,
+    flags: BTreeMap<String, String>,
+    clock: SharedClock,
+    started_ms: i64,
+    registry: Registry,
+    metrics: metrics::Metrics,
+    db: Arc<tsdb::Db>,
+    engine: promql::Engine,
+    query_slots: Arc<Semaphore>,
+    scrape: Arc<scrape::ScrapeManager>,
+    config: ArcSwap<Loaded>,
+    reloads: mpsc::Sender<ReloadRequest>,
+    write_refs: api::RefCache,
+    cors_origin: model::regex::Regex,
+    stop: CancellationToken,
+    web: Stage,
+}
+
+/// Reloads wait for the one under way; one more in the queue would do the same work again, so few are enough.
+const RELOAD_CAPACITY: usize = 4;
+
+/// Builds all stages, in the order in which data travels, and starts them. Returns the addresses it listens on; the
+/// supervisor's `run` then waits for the end.
+///
+/// Stages stop in the order in which they are made here, the source first: a scrape under way may still be stored, a query
+/// under way may still read, and storage closes when nobody uses it any more.
+///
+/// # Errors
+/// Where configuration, storage or addresses cannot be used.
+pub async fn start(
+    line: CommandLine,
+    source: ConfigSource,
+    clock: SharedClock,
+    supervisor: &mut Supervisor,
+) -> Result<Vec<std::net::SocketAddr>, Error> {
+    let CommandLine { options, flags, without_effect } = line;
+    for flag in without_effect {
+        tracing::warn!(flag, "this flag has no effect yet");
+    }
+    for feature in &options.enable_feature {
+        tracing::warn!(feature, "this feature has no effect yet");
+    }
+    let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
+        .map_err(|e| Error::Flag { flag: "web.cors.origin", why: e.to_string() })?;
+
+    let discovery_stage = supervisor.stage("discovery", Duration::from_secs(2));
+    let scrape_stage = supervisor.stage("scrape", Duration::from_secs(10));
+    let web = supervisor.stage("web", Duration::from_secs(10));
+    let storage_stage = supervisor.stage("storage", Duration::from_secs(60));
+
+    let first = reload::load(&source, clock.now_ms()).map_err(Error::Config)?;
+    let mut listeners = Vec::new();
+    for address in &options.web_listen_address {
+        listeners.push(runtime::http::bind(address).await?);
+    }
+    let registry = Registry::with_process();
+    let db = tsdb::Db::open(&options.storage_path, tsdb_options(&options), clock.clone())?;
+    let engine = promql::Engine::new(promql::EngineOptions {
+        lookback_delta_ms: options.query_lookback_delta.0,
+        max_samples: options.query_max_samples,
+        ..promql::EngineOptions::default()
+    });
+    let appendable = Arc::new(adapters::TsdbAppendable(db.clone()));
+    let scrape = Arc::new(scrape::ScrapeManager::new(scrape_stage.clone(), appendable, clock.clone(), &registry));
+    scrape.set_timestamp_tolerance(if options.keep_timestamps { 0 } else { options.timestamp_tolerance.0 });
+    let (discovery, groups) = discovery::DiscoveryManager::new(discovery_stage.clone(), clock.clone());
+
+    let (reloads, requests) = mpsc::channel(RELOAD_CAPACITY);
+    let state = Arc::new(State {
+        query_slots: Arc::new(Semaphore::new(options.query_max_concurrency.max(1))),
+        metrics: metrics::Metrics::register(&registry, &db),
+        options,
+        flags,
+        started_ms: clock.now_ms(),
+        clock,
+        registry,
+        db: db.clone(),
+        engine,
+        scrape,
+        config: ArcSwap::from_pointee(Loaded::default()),
+        reloads,
+        write_refs: api::RefCache::default(),
+        cors_origin,
+        stop: supervisor.stop_token(),
+        web: web.clone(),
+    });
+
+    let inputs = reload::Inputs { source, first, discovery, groups, requests };
+    reload::run(&state, inputs, &discovery_stage)?;
+    let mut addresses = Vec::new();
+    for listener in listeners {
+        addresses.extend(listener.local_addr());
+        let (router, stop) = (web::router(state.clone()), web.token());
+        web.essential("http", async move {
+            if let Err(error) = runtime::http::serve(listener, router, stop).await {
+                tracing::error!(%error, "HTTP server ended");
+            }
+        });
+    }
+    let stop = storage_stage.token();
+    let closing = storage_stage.clone();
+    storage_stage.essential("database", async move {
+        stop.cancelled().await;
+        match closing.blocking(move || db.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "closing storage failed"),
+            Err(error) => tracing::error!(%error, "closing storage ended abnormally"),
+        }
+    });
+    Ok(addresses)
+}
+
+fn tsdb_options(options: &Options) -> tsdb::Options {
+    let mut out = tsdb::Options {
+        min_block_duration_ms: options.min_block_duration.0,
+        max_block_duration_ms: options.max_block_duration.map(|d| d.0),
+        retention_bytes: options.retention_size.map(|b| b.0),
+        wal_compression: match options.wal_compression_type.as_str() {
+            "zstd" => tsdb::wal::Compression::Zstd,
+            "none" => tsdb::wal::Compression::None,
+            _ => tsdb::wal::Compression::Snappy,
+        },
+        ..tsdb::Options::default()
+    };
+    if let Some(size) = options.wal_segment_size {
+        out.wal_segment_size = size.0;
+    }
+    match (options.retention_time, options.retention_size) {
+        (Some(time), _) => out.retention_ms = Some(time.0).filter(|ms| *ms > 0),
+        // only a size was given: then time sets no bound
+        (None, Some(_)) => out.retention_ms = None,
+        (None, None) => {}
+    }
+    out
+}

@@ -1,1 +1,30 @@
-//! placeholder
+//! Stage 3, store: head, write-ahead log, chunks, blocks, index and compaction, in Prometheus' own on-disk formats.
+//!
+//! The formats stand in `tsdb/docs/` with byte diagrams; each codec here begins with a link to its page.
+//!
+//! Invariant: never knows Kubernetes, HTTP or PromQL; files are touched through [`disk`] only.
+
+pub mod block;
+pub mod chunk;
+pub mod compact;
+pub mod disk;
+pub mod encoding;
+pub mod wal;
+
+mod blocks;
+mod db;
+mod error;
+mod head;
+mod options;
+mod query;
+mod retention;
+mod snapshot;
+mod stats;
+
+pub use db::Db;
+pub use error::{AppendError, Error};
+pub use head::Appender;
+pub use head::replay::ReplayStatus;
+pub use options::{DEFAULT_BLOCK_DURATION_MS, Options};
+pub use query::{Querier, SeriesEntry};
+pub use stats::{HeadStats, Metrics, Sizes, Stat};

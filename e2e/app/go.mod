@@ -1,0 +1,3 @@
+module pharos.test/app
+
+go 1.24.0

@@ -1,0 +1,3 @@
+module pharos.test/pause
+
+go 1.24.0

@@ -1,0 +1,69 @@
+//! What was shown stays: kill -9, a torn log, a clean stop.
+
+mod support;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use support::{Server, jobs, target, text};
+
+fn counting() -> std::net::SocketAddr {
+    static SCRAPES: AtomicU64 = AtomicU64::new(0);
+    target(|stream| {
+        let n = SCRAPES.fetch_add(1, Ordering::SeqCst);
+        text(stream, &format!("# TYPE scrapes_total counter\nscrapes_total{{path=\"/a b\"}} {n}\nconstant 42\n"))
+    })
+}
+
+/// All samples of a series as text, oldest first.
+fn history(server: &Server, name: &str) -> Vec<(String, String)> {
+    let data = server.data(&format!("/api/v1/query?query={name}[1h]"));
+    let values = data["result"][0]["values"].as_array().cloned().unwrap_or_default();
+    values.iter().map(|pair| (pair[0].to_string(), pair[1].as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn what_a_query_showed_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &jobs(&[("app", counting())]), &[]);
+    for _ in 0..3 {
+        let before = history(&server, "scrapes_total").len();
+        let shown = server.until("two more samples", |s| history(s, "scrapes_total"), |h| h.len() >= before + 2);
+        server.kill();
+        server = Server::restart(dir.path(), &[]);
+        let kept = server.until("the log is replayed", |s| history(s, "scrapes_total"), |h| h.len() >= shown.len());
+        assert_eq!(kept[..shown.len()], shown[..]);
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_torn_log_costs_only_what_was_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &jobs(&[("app", counting())]), &[]);
+    let shown = server.until("three samples", |s| history(s, "constant"), |h| h.len() >= 3);
+    server.kill();
+    let wal = dir.path().join("data/wal");
+    let mut segments: Vec<_> = std::fs::read_dir(&wal)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.file_name().unwrap().to_str().unwrap().bytes().all(|b| b.is_ascii_digit()))
+        .collect();
+    segments.sort();
+    let last = segments.last().unwrap();
+    let mut bytes = std::fs::read(last).unwrap();
+    bytes.extend_from_slice(&[1, 0, 200, 9, 9, 9, 9, b't', b'o', b'r', b'n']);
+    std::fs::write(last, bytes).unwrap();
+    let server = Server::restart(dir.path(), &[]);
+    let kept = server.until("the log is replayed", |s| history(s, "constant"), |h| h.len() >= shown.len());
+    assert_eq!(kept[..shown.len()], shown[..]);
+}
+
+#[test]
+fn a_clean_stop_keeps_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &jobs(&[("app", counting())]), &[]);
+    let shown = server.until("two samples", |s| history(s, "constant"), |h| h.len() >= 2);
+    assert_eq!(server.stop(), Some(0));
+    let server = Server::restart(dir.path(), &[]);
+    let kept = server.until("the log is replayed", |s| history(s, "constant"), |h| h.len() >= shown.len());
+    assert_eq!(kept[..shown.len()], shown[..]);
+}

@@ -1,0 +1,77 @@
+//! Joins the stages' traits to the database: the only file that knows both sides.
+
+use model::{FloatHistogram, Labels, Matcher};
+use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
+use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
+use std::sync::Arc;
+
+/// The database as the query engine reads it.
+pub(crate) struct TsdbQueryable(pub(crate) Arc<tsdb::Db>);
+
+impl Queryable for TsdbQueryable {
+    fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
+        let querier = self.0.querier();
+        let found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
+        Ok(Selection { series, warnings: querier.warnings() })
+    }
+}
+
+fn storage_error(error: tsdb::Error) -> StorageError {
+    StorageError(error.to_string())
+}
+
+struct TsdbSeries(Arc<tsdb::SeriesEntry>);
+
+impl Series for TsdbSeries {
+    fn labels(&self) -> &Labels {
+        self.0.labels()
+    }
+
+    fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError> {
+        self.0.read(mint, maxt, &mut out.timestamps, &mut out.values).map_err(storage_error)
+    }
+}
+
+/// The database as scraping appends to it.
+pub(crate) struct TsdbAppendable(pub(crate) Arc<tsdb::Db>);
+
+impl Appendable for TsdbAppendable {
+    fn appender(&self) -> Box<dyn Appender> {
+        Box::new(TsdbAppender(self.0.appender()))
+    }
+}
+
+struct TsdbAppender(tsdb::Appender);
+
+fn append_error(error: tsdb::AppendError) -> AppendError {
+    match error {
+        tsdb::AppendError::OutOfOrder => AppendError::OutOfOrder,
+        tsdb::AppendError::Duplicate => AppendError::Duplicate,
+        tsdb::AppendError::OutOfBounds => AppendError::OutOfBounds,
+        tsdb::AppendError::TooOld => AppendError::TooOld,
+        tsdb::AppendError::InvalidLabels(why) => AppendError::InvalidLabels(why),
+        tsdb::AppendError::Histogram => AppendError::Storage(error.to_string()),
+        tsdb::AppendError::Storage(why) => AppendError::Storage(why),
+    }
+}
+
+impl Appender for TsdbAppender {
+    fn append(&mut self, series: SeriesRef, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
+        self.0.append(series.0, labels, t, v).map(SeriesRef).map_err(append_error)
+    }
+
+    fn append_histogram(
+        &mut self,
+        _: SeriesRef,
+        _: &Labels,
+        _: i64,
+        _: &FloatHistogram,
+    ) -> Result<SeriesRef, AppendError> {
+        Err(append_error(tsdb::AppendError::Histogram))
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), AppendError> {
+        self.0.commit().map_err(append_error)
+    }
+}

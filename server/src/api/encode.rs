@@ -1,0 +1,143 @@
+//! Query results in Prometheus' JSON: written by hand, as an answer may have millions of points.
+
+use model::Labels;
+
+/// `1435781430.781`: seconds, with milliseconds only where there are any.
+pub(super) fn timestamp(out: &mut String, ms: i64) {
+    let (seconds, rest) = (ms / 1000, (ms % 1000).abs());
+    if ms < 0 && seconds == 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(seconds));
+    if rest != 0 {
+        out.push('.');
+        for divisor in [100, 10, 1] {
+            out.push((b'0' + (rest / divisor % 10) as u8) as char);
+        }
+    }
+}
+
+/// `"1.5"`: the shortest decimal in quotes; an exponent below 1e-6 and from 1e21 on.
+pub(super) fn value(out: &mut String, v: f64) {
+    out.push('"');
+    plain_value(out, v);
+    out.push('"');
+}
+
+fn plain_value(out: &mut String, v: f64) {
+    let magnitude = v.abs();
+    if v.fract() == 0.0 && magnitude < 1e15 && (v != 0.0 || v.is_sign_positive()) {
+        out.push_str(itoa::Buffer::new().format(v as i64));
+    } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        out.push_str(&model::float::format_plain(v));
+    } else {
+        let text = format!("{v:e}");
+        match text.split_once('e') {
+            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+                out.push_str(mantissa);
+                out.push_str("e+");
+                out.push_str(exponent);
+            }
+            _ => out.push_str(&text),
+        }
+    }
+}
+
+/// A string in JSON.
+pub(super) fn string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain = 0;
+    for (i, b) in text.bytes().enumerate() {
+        if b >= 0x20 && b != b'"' && b != b'\\' {
+            continue;
+        }
+        out.push_str(&text[plain..i]);
+        plain = i + 1;
+        match b {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
+                out.push_str("\\u00");
+                out.push(if b < 16 { '0' } else { '1' });
+                out.push(char::from_digit(u32::from(b & 15), 16).unwrap_or('0'));
+            }
+        }
+    }
+    out.push_str(&text[plain..]);
+    out.push('"');
+}
+
+/// `{"a":"1"}`.
+pub(super) fn labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (i, (name, text)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        string(out, name);
+        out.push(':');
+        string(out, text);
+    }
+    out.push('}');
+}
+
+/// `["a","b"]`.
+pub(super) fn strings<S: AsRef<str>>(out: &mut String, texts: impl IntoIterator<Item = S>) {
+    list(out, texts, |out, text| string(out, text.as_ref()));
+}
+
+/// `[…]` of anything.
+pub(super) fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut String, T)) {
+    out.push('[');
+    for (i, one) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        item(out, one);
+    }
+    out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn times() {
+        for (ms, text) in [(1_435_781_430_781, "1435781430.781"), (1000, "1"), (1010, "1.010"), (-1, "-0.001"), (-1500, "-1.500")] {
+            assert_eq!(written(|o| timestamp(o, ms)), text);
+        }
+    }
+
+    #[test]
+    fn values() {
+        for (v, text) in [
+            (1.5, "1.5"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1e-7, "1e-7"),
+            (1.25e21, "1.25e+21"),
+            (1e20, "100000000000000000000"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (-3.0, "-3"),
+        ] {
+            assert_eq!(written(|o| value(o, v)), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn strings_are_json() {
+        let text = "a\"b\\c\nd\u{1}e\u{1f}ü";
+        assert_eq!(serde_json::from_str::<String>(&written(|o| string(o, text))).unwrap(), text);
+    }
+}

@@ -1,0 +1,83 @@
+//! The HTTP API under `/api/v1`: parameters in, JSON out.
+
+mod admin;
+mod encode;
+mod error;
+mod histogram;
+mod meta;
+mod params;
+mod query;
+mod status;
+mod targets;
+mod write;
+
+pub(crate) use status::{COMPATIBLE_VERSION, build};
+pub use error::{ApiError, ErrorType};
+pub(crate) use write::RefCache;
+
+use crate::State;
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// All routes, relative to `/api/v1`.
+pub(crate) fn router() -> Router<Arc<State>> {
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/series", get(meta::series).post(meta::series))
+        .route("/labels", get(meta::label_names).post(meta::label_names))
+        .route("/label/{name}/values", get(meta::label_values))
+        .route("/metadata", get(targets::metadata))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/buildinfo", get(status::build_info))
+        .route("/status/runtimeinfo", get(status::runtime_info))
+        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(status::blocks))
+        .route("/status/walreplay", get(status::wal_replay))
+        .route("/write", post(write::handle))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .fallback(|| async { ApiError::new(ErrorType::NotFound, "no such endpoint") })
+}
+
+/// A successful answer: `data` is JSON already.
+pub(crate) struct Success {
+    data: String,
+    warnings: Vec<String>,
+    infos: Vec<String>,
+}
+
+impl Success {
+    fn new(data: String) -> Self {
+        Success { data, warnings: Vec::new(), infos: Vec::new() }
+    }
+
+    fn json(data: &impl serde::Serialize) -> Result<Self, ApiError> {
+        serde_json::to_string(data).map(Success::new).map_err(|e| ApiError::new(ErrorType::Internal, e))
+    }
+}
+
+impl IntoResponse for Success {
+    fn into_response(self) -> Response {
+        let mut body = String::with_capacity(self.data.len() + 64);
+        body.push_str(r#"{"status":"success","data":"#);
+        body.push_str(&self.data);
+        for (key, texts) in [("warnings", &self.warnings), ("infos", &self.infos)] {
+            if !texts.is_empty() {
+                body.push_str(",\"");
+                body.push_str(key);
+                body.push_str("\":");
+                encode::strings(&mut body, texts);
+            }
+        }
+        body.push('}');
+        ([(http::header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+type ApiResult = Result<Success, ApiError>;

@@ -1,0 +1,188 @@
+//! `/query` and `/query_range`.
+
+use super::error::{ApiError, ErrorType};
+use super::params::Params;
+use super::{ApiResult, Success, encode};
+use crate::State;
+use crate::adapters::TsdbQueryable;
+use axum::extract::State as Shared;
+use promql::engine::{Cancel, Points, Sample};
+use promql::{QueryError, QueryOptions, QueryResult, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// More points a series than a screen has pixels: a mistake in the step.
+const MAX_POINTS: i64 = 11_000;
+
+/// `GET|POST /api/v1/query`.
+pub(super) async fn instant(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
+    let at = params.time("time")?.unwrap_or_else(|| state.clock.now_ms());
+    let expr = parse(&params)?;
+    let result = evaluate(&state, &params, move |engine, storage, options| {
+        engine.instant(storage, &expr, at, options)
+    })
+    .await?;
+    Ok(answer(result))
+}
+
+/// `GET|POST /api/v1/query_range`.
+pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
+    let required = |name: &str| {
+        params.time(name).and_then(|t| {
+            t.ok_or_else(|| ApiError::parameter(name, "cannot parse \"\" to a valid timestamp"))
+        })
+    };
+    let (start, end) = (required("start")?, required("end")?);
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let step = params
+        .duration("step")?
+        .ok_or_else(|| ApiError::parameter("step", "cannot parse \"\" to a valid duration"))?;
+    if step <= 0 {
+        let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::parameter("step", why));
+    }
+    if (end - start) / step > MAX_POINTS {
+        let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
+        return Err(ApiError::new(ErrorType::BadData, why));
+    }
+    let expr = parse(&params)?;
+    let result = evaluate(&state, &params, move |engine, storage, options| {
+        engine.range(storage, &expr, start, end, step, options)
+    })
+    .await?;
+    Ok(answer(result))
+}
+
+fn parse(params: &Params) -> Result<promql::ast::Expr, ApiError> {
+    promql::parse(params.get("query")).map_err(|e| ApiError::parameter("query", e))
+}
+
+/// Ends the query when its request is over, one way or the other: by timeout or because the client went away.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Runs the engine on a thread for blocking work, within the limits of time and of queries at once.
+async fn evaluate(
+    state: &Arc<State>,
+    params: &Params,
+    run: impl FnOnce(&promql::Engine, &TsdbQueryable, &QueryOptions) -> Result<QueryResult, QueryError> + Send + 'static,
+) -> Result<QueryResult, ApiError> {
+    let longest = state.options.query_timeout.0;
+    let timeout = params.duration("timeout")?.map_or(longest, |t| t.min(longest));
+    let options = QueryOptions {
+        text: params.get("query").to_owned(),
+        lookback_delta: params.duration("lookback_delta")?,
+        limit: params.limit()?,
+        ..QueryOptions::default()
+    };
+    let _guard = CancelOnDrop(options.cancel.clone());
+    let work = async {
+        let slot = state.query_slots.clone().acquire_owned().await;
+        let owned = state.clone();
+        let work = state.web.blocking(move || {
+            let _slot = slot;
+            run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)
+        });
+        work.await.map_err(|e| ApiError::new(ErrorType::Internal, format!("query ended abnormally: {e}")))
+    };
+    match tokio::time::timeout(Duration::from_millis(timeout.max(0) as u64), work).await {
+        Ok(result) => result?.map_err(|e| {
+            let kind = match &e {
+                QueryError::Parse(_) | QueryError::BadData(_) => ErrorType::BadData,
+                QueryError::Timeout => ErrorType::Timeout,
+                QueryError::Cancelled => ErrorType::Canceled,
+                QueryError::Storage(_) => ErrorType::Internal,
+                _ => ErrorType::Execution,
+            };
+            ApiError::new(kind, e)
+        }),
+        Err(_) => Err(ApiError::new(ErrorType::Timeout, "query timed out in expression evaluation")),
+    }
+}
+
+fn answer(result: QueryResult) -> Success {
+    Success { data: data(&result.value), warnings: result.warnings, infos: result.infos }
+}
+
+fn data(value: &Value) -> String {
+    let mut out = String::from("{\"resultType\":");
+    encode::string(&mut out, value_type(value));
+    out.push_str(",\"result\":");
+    match value {
+        Value::Scalar { t, v } => point(&mut out, *t, *v),
+        Value::String { t, v } => {
+            out.push('[');
+            encode::timestamp(&mut out, *t);
+            out.push(',');
+            encode::string(&mut out, v);
+            out.push(']');
+        }
+        Value::Vector(series) => encode::list(&mut out, series, |out, (labels, t, sample)| {
+            out.push_str("{\"metric\":");
+            encode::labels(out, labels);
+            match sample {
+                Sample::Float(v) => {
+                    out.push_str(",\"value\":");
+                    point(out, *t, *v);
+                }
+                Sample::Histogram(h) => {
+                    out.push_str(",\"histogram\":");
+                    histogram_point(out, *t, h);
+                }
+            }
+            out.push('}');
+        }),
+        Value::Matrix(series) => encode::list(&mut out, series, |out, (labels, points)| {
+            out.push_str("{\"metric\":");
+            encode::labels(out, labels);
+            write_points(out, points);
+            out.push('}');
+        }),
+    }
+    out.push('}');
+    out
+}
+
+fn value_type(value: &Value) -> &'static str {
+    match value {
+        Value::Scalar { .. } => "scalar",
+        Value::String { .. } => "string",
+        Value::Vector(_) => "vector",
+        Value::Matrix(_) => "matrix",
+    }
+}
+
+fn write_points(out: &mut String, points: &Points) {
+    if !points.timestamps.is_empty() {
+        out.push_str(",\"values\":");
+        let pairs = points.timestamps.iter().zip(&points.values);
+        encode::list(out, pairs, |out, (t, v)| point(out, *t, *v));
+    }
+    if !points.histograms.is_empty() {
+        out.push_str(",\"histograms\":");
+        encode::list(out, &points.histograms, |out, (t, h)| histogram_point(out, *t, h));
+    }
+}
+
+fn point(out: &mut String, t: i64, v: f64) {
+    out.push('[');
+    encode::timestamp(out, t);
+    out.push(',');
+    encode::value(out, v);
+    out.push(']');
+}
+
+fn histogram_point(out: &mut String, t: i64, h: &model::FloatHistogram) {
+    out.push('[');
+    encode::timestamp(out, t);
+    out.push(',');
+    super::histogram::histogram(out, h);
+    out.push(']');
+}

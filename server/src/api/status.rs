@@ -1,0 +1,105 @@
+//! `/status/…`: what the server is, was told, and holds.
+
+use super::error::ApiError;
+use super::params::Params;
+use super::{ApiResult, Success};
+use crate::State;
+use axum::extract::State as Shared;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The version of Prometheus whose interface this is, with our own as build metadata: clients choose features by it.
+pub(crate) const COMPATIBLE_VERSION: &str = concat!("3.14.0+pharos.", env!("CARGO_PKG_VERSION"));
+
+/// `GET /api/v1/status/config`: the configuration in force, secrets hidden.
+pub(super) async fn config(Shared(state): Shared<Arc<State>>) -> ApiResult {
+    Success::json(&json!({ "yaml": state.config.load().config.to_yaml_redacted() }))
+}
+
+/// `GET /api/v1/status/flags`.
+pub(super) async fn flags(Shared(state): Shared<Arc<State>>) -> ApiResult {
+    Success::json(&state.flags)
+}
+
+/// The build as JSON; also what `/version` answers.
+pub(crate) fn build() -> serde_json::Value {
+    json!({
+        "version": COMPATIBLE_VERSION,
+        "revision": option_env!("PHAROS_REVISION").unwrap_or("unknown"),
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+    })
+}
+
+/// `GET /api/v1/status/buildinfo`.
+pub(super) async fn build_info() -> ApiResult {
+    Success::json(&build())
+}
+
+fn rfc3339(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+/// `GET /api/v1/status/runtimeinfo`.
+pub(super) async fn runtime_info(Shared(state): Shared<Arc<State>>) -> ApiResult {
+    let loaded = state.config.load();
+    let retention = [
+        state.options.retention_time.map(|t| model::duration::format_ms(t.0)),
+        state.options.retention_size.map(|b| format!("{}B", b.0)),
+    ];
+    Success::json(&json!({
+        "startTime": rfc3339(state.started_ms),
+        "CWD": std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
+        "hostname": rustix::system::uname().nodename().to_string_lossy(),
+        "serverTime": rfc3339(state.clock.now_ms()),
+        "reloadConfigSuccess": loaded.last_reload_ok,
+        "lastConfigTime": rfc3339(loaded.loaded_ms),
+        "corruptionCount": state.db.metrics().wal_corruptions.load(Ordering::Relaxed),
+        "goroutineCount": 0,
+        "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "GOMEMLIMIT": 0,
+        "GOGC": "",
+        "GODEBUG": "",
+        "storageRetention": retention.into_iter().flatten().collect::<Vec<_>>().join(" or "),
+    }))
+}
+
+/// `GET /api/v1/status/tsdb`: the head in figures.
+pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
+    let limit = match params.limit()? {
+        0 => 10,
+        n if n <= 10_000 => n,
+        _ => return Err(ApiError::parameter("limit", "limit must not exceed 10000")),
+    };
+    let stats = tokio::task::block_in_place(|| state.db.stats(limit));
+    let top = |rows: &[tsdb::Stat]| -> Vec<serde_json::Value> {
+        rows.iter().map(|row| json!({ "name": row.name, "value": row.value })).collect()
+    };
+    Success::json(&json!({
+        "headStats": {
+            "numSeries": stats.num_series,
+            "numLabelPairs": stats.num_label_pairs,
+            "chunkCount": stats.chunk_count,
+            "minTime": stats.min_time,
+            "maxTime": stats.max_time,
+        },
+        "seriesCountByMetricName": top(&stats.series_count_by_metric_name),
+        "labelValueCountByLabelName": top(&stats.label_value_count_by_label_name),
+        "memoryInBytesByLabelName": top(&stats.memory_in_bytes_by_label_name),
+        "seriesCountByLabelValuePair": top(&stats.series_count_by_label_value_pair),
+    }))
+}
+
+/// `GET /api/v1/status/tsdb/blocks`.
+pub(super) async fn blocks(Shared(state): Shared<Arc<State>>) -> ApiResult {
+    Success::json(&json!({ "blocks": state.db.blocks() }))
+}
+
+/// `GET /api/v1/status/walreplay`.
+pub(super) async fn wal_replay(Shared(state): Shared<Arc<State>>) -> ApiResult {
+    let status = state.db.replay_status();
+    Success::json(&json!({ "min": status.min, "max": status.max, "current": status.current }))
+}

@@ -1,0 +1,303 @@
+//! The command line of `pharos server`: Prometheus' flags, and which of them have no effect yet.
+
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A duration flag, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis(pub i64);
+
+impl std::str::FromStr for Millis {
+    type Err = model::duration::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        model::duration::parse_ms(text).map(Millis)
+    }
+}
+
+/// A size flag, in bytes: `512MB`, `1GiB`; units are powers of 1024, as the original's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let (number, unit) = text.split_at(digits);
+        let power = ["B", "K", "M", "G", "T", "P", "E"]
+            .iter()
+            .position(|u| {
+                unit.strip_suffix("iB").or_else(|| unit.strip_suffix('B')).is_some_and(|rest| {
+                    if *u == "B" { rest.is_empty() && unit == "B" } else { rest == *u }
+                })
+            })
+            .ok_or_else(|| format!("{text:?} is no size such as 512MB"))?;
+        let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size such as 512MB"))?;
+        Ok(Bytes((number * 1024f64.powi(power as i32)) as u64))
+    }
+}
+
+/// Flags of the server.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Configuration file path; a name that ends in .gz is decompressed.
+    #[arg(long = "config.file", default_value = "prometheus.yml")]
+    pub config_file: PathBuf,
+    /// Follow the configuration in this Secret (NAMESPACE/NAME) through the Kubernetes API; --config.file is what serves
+    /// until it is reached.
+    #[arg(long = "config.kubernetes-secret", value_name = "NAMESPACE/NAME")]
+    pub config_kubernetes_secret: Option<String>,
+    /// Address to listen on. Can be repeated.
+    #[arg(long = "web.listen-address", default_value = "0.0.0.0:9090")]
+    pub web_listen_address: Vec<String>,
+    /// The URL under which the server is reached from outside.
+    #[arg(long = "web.external-url", default_value = "")]
+    pub web_external_url: String,
+    /// Prefix of all paths; the external URL's path if not given.
+    #[arg(long = "web.route-prefix")]
+    pub web_route_prefix: Option<String>,
+    /// Enable shutdown and reload via HTTP.
+    #[arg(long = "web.enable-lifecycle")]
+    pub web_enable_lifecycle: bool,
+    /// Enable the admin endpoints.
+    #[arg(long = "web.enable-admin-api")]
+    pub web_enable_admin_api: bool,
+    /// Accept remote write requests.
+    #[arg(long = "web.enable-remote-write-receiver")]
+    pub web_enable_remote_write_receiver: bool,
+    /// Title of the web pages.
+    #[arg(long = "web.page-title", default_value = "Pharos")]
+    pub web_page_title: String,
+    /// Regular expression for the CORS origin; fully anchored.
+    #[arg(long = "web.cors.origin", default_value = ".*")]
+    pub web_cors_origin: String,
+    /// Directory of the database.
+    #[arg(long = "storage.tsdb.path", default_value = "data/")]
+    pub storage_path: PathBuf,
+    /// How long to keep samples.
+    #[arg(long = "storage.tsdb.retention.time")]
+    pub retention_time: Option<Millis>,
+    /// How many bytes of blocks to keep.
+    #[arg(long = "storage.tsdb.retention.size")]
+    pub retention_size: Option<Bytes>,
+    /// Length of the smallest blocks.
+    #[arg(long = "storage.tsdb.min-block-duration", default_value = "2h", hide = true)]
+    pub min_block_duration: Millis,
+    /// Length of the largest blocks; a tenth of the retention, at most 31 days, if not given.
+    #[arg(long = "storage.tsdb.max-block-duration", hide = true)]
+    pub max_block_duration: Option<Millis>,
+    /// Size at which the log begins a new segment.
+    #[arg(long = "storage.tsdb.wal-segment-size", hide = true)]
+    pub wal_segment_size: Option<Bytes>,
+    /// Compression of the log.
+    #[arg(long = "storage.tsdb.wal-compression-type", default_value = "snappy", value_parser = ["snappy", "zstd", "none"], hide = true)]
+    pub wal_compression_type: String,
+    /// Longest look back for a sample in expressions.
+    #[arg(long = "query.lookback-delta", default_value = "5m")]
+    pub query_lookback_delta: Millis,
+    /// Longest time that a query may take.
+    #[arg(long = "query.timeout", default_value = "2m")]
+    pub query_timeout: Millis,
+    /// Most queries at once.
+    #[arg(long = "query.max-concurrency", default_value_t = 20)]
+    pub query_max_concurrency: usize,
+    /// Most samples that one query may hold in memory.
+    #[arg(long = "query.max-samples", default_value_t = 50_000_000)]
+    pub query_max_samples: usize,
+    /// Move scrape timestamps that are late by no more than the tolerance onto their grid (the default): they compress better.
+    #[arg(long = "scrape.adjust-timestamps", hide = true, overrides_with = "keep_timestamps")]
+    adjust_timestamps: bool,
+    /// Leave scrape timestamps as they are.
+    #[arg(long = "no-scrape.adjust-timestamps", hide = true)]
+    pub keep_timestamps: bool,
+    /// The tolerance.
+    #[arg(long = "scrape.timestamp-tolerance", default_value = "2ms", hide = true)]
+    pub timestamp_tolerance: Millis,
+    /// Features to enable, separated by commas. Can be repeated.
+    #[arg(long = "enable-feature", value_delimiter = ',')]
+    pub enable_feature: Vec<String>,
+    /// Least severe messages to log.
+    #[arg(long = "log.level", default_value = "info", value_parser = ["debug", "info", "warn", "error"])]
+    pub log_level: String,
+    /// Form of log lines.
+    #[arg(long = "log.format", default_value = "logfmt", value_parser = ["logfmt", "json"])]
+    pub log_format: String,
+    /// What the query page shows first: the page's own URL parameters. Not a flag.
+    #[arg(skip)]
+    pub home_query: Option<String>,
+    #[command(flatten)]
+    unused: Unused,
+}
+
+/// Flags of the original that are taken and have no effect yet: said at the start, never ignored in silence.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Taken, but without effect yet")]
+struct Unused {
+    #[arg(long = "config.auto-reload")]
+    config_auto_reload: bool,
+    #[arg(long = "config.auto-reload-interval")]
+    config_auto_reload_interval: Option<Millis>,
+    #[arg(long = "auto-gomaxprocs", hide = true)]
+    auto_gomaxprocs: bool,
+    #[arg(long = "no-auto-gomaxprocs", hide = true)]
+    no_auto_gomaxprocs: bool,
+    #[arg(long = "auto-gomemlimit", hide = true)]
+    auto_gomemlimit: bool,
+    #[arg(long = "no-auto-gomemlimit", hide = true)]
+    no_auto_gomemlimit: bool,
+    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
+    auto_gomemlimit_ratio: Option<f64>,
+    #[arg(long = "web.config.file")]
+    web_config_file: Option<PathBuf>,
+    #[arg(long = "web.read-timeout")]
+    web_read_timeout: Option<Millis>,
+    #[arg(long = "web.max-connections")]
+    web_max_connections: Option<usize>,
+    #[arg(long = "web.max-notifications-subscribers")]
+    web_max_notifications_subscribers: Option<usize>,
+    #[arg(long = "web.user-assets")]
+    web_user_assets: Option<PathBuf>,
+    #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages")]
+    web_accepted_protobuf_messages: Vec<String>,
+    #[arg(long = "web.enable-otlp-receiver")]
+    web_enable_otlp_receiver: bool,
+    #[arg(long = "web.console.templates")]
+    web_console_templates: Option<PathBuf>,
+    #[arg(long = "web.console.libraries")]
+    web_console_libraries: Option<PathBuf>,
+    #[arg(long = "storage.tsdb.max-block-chunk-segment-size", hide = true)]
+    max_block_chunk_segment_size: Option<Bytes>,
+    #[arg(long = "storage.tsdb.no-lockfile")]
+    no_lockfile: bool,
+    #[arg(long = "storage.tsdb.allow-overlapping-compaction", hide = true)]
+    allow_overlapping_compaction: bool,
+    #[arg(long = "storage.tsdb.wal-compression", hide = true)]
+    wal_compression: bool,
+    #[arg(long = "storage.tsdb.head-chunks-write-queue-size")]
+    head_chunks_write_queue_size: Option<i64>,
+    #[arg(long = "storage.tsdb.samples-per-chunk", hide = true)]
+    samples_per_chunk: Option<usize>,
+    #[arg(long = "storage.tsdb.delayed-compaction.max-percent", hide = true)]
+    delayed_compaction_max_percent: Option<usize>,
+    #[arg(long = "storage.tsdb.delay-compact-file.path")]
+    delay_compact_file: Option<PathBuf>,
+    #[arg(long = "storage.tsdb.block-reload-interval", hide = true)]
+    block_reload_interval: Option<Millis>,
+    #[arg(long = "storage.remote.flush-deadline")]
+    remote_flush_deadline: Option<Millis>,
+    #[arg(long = "storage.remote.read-sample-limit")]
+    remote_read_sample_limit: Option<f64>,
+    #[arg(long = "storage.remote.read-concurrent-limit")]
+    remote_read_concurrent_limit: Option<usize>,
+    #[arg(long = "storage.remote.read-max-bytes-in-frame")]
+    remote_read_max_bytes_in_frame: Option<usize>,
+    #[arg(long = "web.search.max-limit")]
+    web_search_max_limit: Option<usize>,
+    #[arg(long = "rules.alert.for-outage-tolerance")]
+    rules_for_outage_tolerance: Option<Millis>,
+    #[arg(long = "rules.alert.for-grace-period")]
+    rules_for_grace_period: Option<Millis>,
+    #[arg(long = "rules.alert.resend-delay")]
+    rules_resend_delay: Option<Millis>,
+    #[arg(long = "rules.max-concurrent-evals")]
+    rules_max_concurrent_evals: Option<usize>,
+    #[arg(long = "scrape.discovery-reload-interval", hide = true)]
+    scrape_discovery_reload_interval: Option<Millis>,
+    #[arg(long = "alertmanager.notification-queue-capacity")]
+    notification_queue_capacity: Option<usize>,
+    #[arg(long = "alertmanager.notification-batch-size")]
+    notification_batch_size: Option<usize>,
+    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown")]
+    drain_notification_queue: bool,
+}
+
+/// A parsed command line: the options, and every flag's value as text.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// The options.
+    pub options: Options,
+    /// Flag (without dashes) to value, for `/api/v1/status/flags`.
+    pub flags: BTreeMap<String, String>,
+    /// Flags that were given and have no effect.
+    pub without_effect: Vec<String>,
+}
+
+#[derive(clap::Parser)]
+#[command(name = "pharos server")]
+struct Standalone {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl CommandLine {
+    /// Reads the options out of parsed arguments; `command` is the clap command they were parsed by.
+    ///
+    /// # Errors
+    /// Where the matches are of another command.
+    pub fn from_matches(command: &clap::Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let options = Options::from_arg_matches(matches)?;
+        let mut flags = BTreeMap::new();
+        let mut without_effect = Vec::new();
+        for arg in command.get_arguments() {
+            let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
+            if matches!(id, "help" | "version") || matches.try_contains_id(id).is_err() {
+                continue;
+            }
+            let values = matches.get_raw(id).map_or_else(String::new, |values| {
+                values.map(|v| v.to_string_lossy()).collect::<Vec<_>>().join(",")
+            });
+            let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+            if given && arg.get_help_heading() == Some("Taken, but without effect yet") {
+                without_effect.push(format!("--{long}"));
+            }
+            flags.insert(long.to_owned(), values);
+        }
+        Ok(CommandLine { options, flags, without_effect })
+    }
+
+    /// Reads a command line of its own, without the program's name.
+    ///
+    /// # Errors
+    /// Where a flag is unknown or its value wrong; the text says which.
+    pub fn parse<S: Into<std::ffi::OsString> + Clone>(args: impl IntoIterator<Item = S>) -> Result<Self, clap::Error> {
+        let command = Standalone::command();
+        let program = std::iter::once(std::ffi::OsString::from("pharos server"));
+        let matches = command.clone().try_get_matches_from(program.chain(args.into_iter().map(Into::into)))?;
+        CommandLine::from_matches(&command, &matches)
+    }
+}
+
+impl Options {
+    /// The prefix of all paths, without a slash at the end: `` or `/prometheus`.
+    pub fn route_prefix(&self) -> String {
+        let path = match &self.web_route_prefix {
+            Some(prefix) => prefix.clone(),
+            None => url::Url::parse(&self.web_external_url).map_or_else(|_| String::new(), |u| u.path().to_owned()),
+        };
+        let path = path.trim_matches('/');
+        if path.is_empty() { String::new() } else { format!("/{path}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("512MB", 512 << 20), ("1GiB", 1 << 30), ("10B", 10), ("1.5KB", 1536)] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        assert!("10".parse::<Bytes>().is_err() && "x".parse::<Bytes>().is_err() && "1QB".parse::<Bytes>().is_err());
+    }
+
+    #[test]
+    fn flags_are_listed_and_those_without_effect_named() {
+        let line = CommandLine::parse(["--web.enable-lifecycle", "--web.config.file=x", "--web.external-url=http://h/p/"]).unwrap();
+        assert!(line.options.web_enable_lifecycle);
+        assert_eq!(line.options.route_prefix(), "/p");
+        assert_eq!(line.without_effect, ["--web.config.file"]);
+        assert_eq!((line.flags["query.timeout"].as_str(), line.flags["web.enable-lifecycle"].as_str()), ("2m", "true"));
+        assert!(CommandLine::parse(["--no-such-flag"]).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! The server's own metrics, under the original's names so that its dashboards and alerts work.
+
+use runtime::metrics::{Counter, Gauge, Registry};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Metrics that handlers change.
+pub(crate) struct Metrics {
+    pub(crate) remote_write_requests: Counter,
+    reload_ok: Gauge,
+    reload_time: Gauge,
+}
+
+impl Metrics {
+    /// Registers all, those of the database included.
+    pub(crate) fn register(registry: &Registry, db: &Arc<tsdb::Db>) -> Self {
+        registry
+            .gauges(
+                "prometheus_build_info",
+                "A metric with a constant '1' value labeled by version and revision of the build.",
+                &["version", "revision"],
+            )
+            .with(&[crate::api::COMPATIBLE_VERSION, option_env!("PHAROS_REVISION").unwrap_or("unknown")])
+            .set(1.0);
+        database(registry, db);
+        Metrics {
+            remote_write_requests: registry
+                .counter("pharos_remote_write_received_requests_total", "Remote write requests received."),
+            reload_ok: registry.gauge(
+                "prometheus_config_last_reload_successful",
+                "Whether the last configuration reload attempt was successful.",
+            ),
+            reload_time: registry.gauge(
+                "prometheus_config_last_reload_success_timestamp_seconds",
+                "Timestamp of the last successful configuration reload.",
+            ),
+        }
+    }
+
+    pub(crate) fn config_loaded(&self, ok: bool, at_ms: i64) {
+        self.reload_ok.set(f64::from(u8::from(ok)));
+        if ok {
+            self.reload_time.set(at_ms as f64 / 1000.0);
+        }
+    }
+}
+
+type Count = fn(&tsdb::Metrics) -> &AtomicU64;
+
+const COUNTERS: &[(&str, &str, Count)] = &[
+    ("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", |m| &m.samples_appended),
+    ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", |m| &m.series_created),
+    ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", |m| &m.series_removed),
+    ("prometheus_tsdb_out_of_order_samples_total", "Samples refused as older than the newest of their series.", |m| &m.out_of_order),
+    ("prometheus_tsdb_out_of_bound_samples_total", "Samples refused as older than what the head takes.", |m| &m.out_of_bounds),
+    ("pharos_tsdb_duplicate_samples_total", "Samples refused as another value at the same time.", |m| &m.duplicates),
+    ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| &m.wal_corruptions),
+    ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
+    ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| &m.wal_fsync_failures),
+    ("prometheus_tsdb_checkpoint_creations_total", "Checkpoints written.", |m| &m.checkpoints),
+    ("prometheus_tsdb_head_truncations_total", "Times a range of samples left the head.", |m| &m.head_truncations),
+    ("pharos_tsdb_head_compactions_total", "Blocks cut from the head.", |m| &m.head_compactions),
+    ("prometheus_tsdb_compactions_total", "Compactions of blocks.", |m| &m.compactions),
+    ("prometheus_tsdb_compactions_failed_total", "Compactions, of head or blocks, that failed.", |m| &m.compactions_failed),
+    ("prometheus_tsdb_time_retentions_total", "Blocks removed because of their age.", |m| &m.retention_time_deletions),
+    ("prometheus_tsdb_size_retentions_total", "Blocks removed because of the size limit.", |m| &m.retention_size_deletions),
+    ("pharos_tsdb_blocks_damaged_total", "Blocks that could not be opened.", |m| &m.blocks_damaged),
+];
+
+type Size = fn(&tsdb::Sizes) -> f64;
+
+const GAUGES: &[(&str, &str, Size)] = &[
+    ("prometheus_tsdb_head_series", "Total number of series in the head.", |s| s.head_series as f64),
+    ("prometheus_tsdb_head_chunks", "Total number of chunks in the head.", |s| s.head_chunks as f64),
+    ("prometheus_tsdb_head_min_time", "Oldest time in the head, in milliseconds.", |s| s.head_min_time.unwrap_or(0) as f64),
+    ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", |s| s.head_max_time.unwrap_or(0) as f64),
+    ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", |s| s.lowest_time.unwrap_or(0) as f64),
+    ("prometheus_tsdb_blocks_loaded", "Number of blocks.", |s| s.blocks as f64),
+    ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", |s| s.block_bytes as f64),
+    ("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the write-ahead log.", |s| s.wal_bytes as f64),
+    ("prometheus_tsdb_wal_segment_current", "The segment of the log that is being written.", |s| f64::from(s.wal_segment)),
+    ("prometheus_tsdb_head_chunks_storage_size_bytes", "Bytes of the head chunk files.", |s| s.head_chunk_bytes as f64),
+];
+
+fn database(registry: &Registry, db: &Arc<tsdb::Db>) {
+    for (name, help, count) in COUNTERS {
+        let db = db.clone();
+        registry.counter_fn(name, help, move || count(db.metrics()).load(Ordering::Relaxed) as f64);
+    }
+    for (name, help, size) in GAUGES {
+        let db = db.clone();
+        registry.gauge_fn(name, help, move || size(&db.sizes()));
+    }
+}

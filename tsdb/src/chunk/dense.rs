@@ -1,0 +1,209 @@
+//! Encodes known samples into the smallest float chunks that any reader of the format understands: what blocks are written with.
+//!
+//! A writer that sees one sample at a time keeps a window of significant bits as long as values fit in it, so that one outlier widens all values
+//! behind it. Here all samples are known, so the windows are chosen for the smallest sum: values are cut into runs that share a window. A run of
+//! `n` values whose union of significant bits is `w` wide costs `11 + n (2 + w)` bits; the best cut is found from left to right, with the best costs of
+//! all beginnings kept.
+
+use super::bits::{put_bits, put_dod};
+use super::{Encoding, SAMPLES_PER_COMPACTED_CHUNK};
+use crate::encoding::{put_uvarint, put_varint};
+
+/// Runs are at most so long: beyond, a repeated header of 11 bits is less than a fifth of a bit a sample, and the search stays
+/// linear.
+const MAX_RUN: usize = 64;
+/// Bits of the header that begins a window, beyond those of a value that keeps it.
+const WINDOW_COST: u32 = 11;
+/// Leading zeros have five bits.
+const MAX_LEADING: u8 = 31;
+
+/// A value's difference to the one before: significant bits between leading and trailing zeros.
+#[derive(Clone, Copy, Debug, Default)]
+struct Xor {
+    bits: u64,
+    leading: u8,
+    trailing: u8,
+}
+
+/// Encodes samples densely; keeps its buffers from call to call.
+#[derive(Clone, Debug, Default)]
+pub struct DenseEncoder {
+    xors: Vec<Xor>,
+    /// Places of the values that differ from the one before.
+    changed: Vec<u32>,
+    /// Least cost in bits of the first `n` changed values, and the length of the last run in it.
+    best: Vec<(u32, u8)>,
+    /// Window at each changed value: leading and trailing zeros; a run begins where `.2` is set.
+    windows: Vec<(u8, u8, bool)>,
+    bytes: Vec<u8>,
+}
+
+impl DenseEncoder {
+    /// An encoder without buffers yet.
+    pub fn new() -> Self {
+        DenseEncoder::default()
+    }
+
+    /// Cuts samples in order of time into chunks of about equal size, of at most 240 samples each, and calls
+    /// `each(mint, maxt, encoding, data)` for every chunk. The two slices are of one length.
+    pub fn encode<E>(
+        &mut self,
+        ts: &[i64],
+        vs: &[f64],
+        mut each: impl FnMut(i64, i64, Encoding, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        debug_assert_eq!(ts.len(), vs.len());
+        if ts.is_empty() {
+            return Ok(());
+        }
+        let chunks = ts.len().div_ceil(SAMPLES_PER_COMPACTED_CHUNK as usize);
+        let size = ts.len().div_ceil(chunks);
+        for (ts, vs) in ts.chunks(size).zip(vs.chunks(size)) {
+            self.encode_chunk(ts, vs);
+            each(ts[0], ts[ts.len() - 1], Encoding::Xor, &self.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn encode_chunk(&mut self, ts: &[i64], vs: &[f64]) {
+        self.find_windows(vs);
+        let (bytes, mut free) = (&mut self.bytes, 0);
+        bytes.clear();
+        bytes.extend_from_slice(&(ts.len() as u16).to_be_bytes());
+        put_varint(bytes, ts[0]);
+        bytes.extend_from_slice(&vs[0].to_bits().to_be_bytes());
+        let mut delta = 0u64;
+        let mut windows = self.windows.iter();
+        for i in 1..ts.len() {
+            let new_delta = ts[i].wrapping_sub(ts[i - 1]) as u64;
+            if i == 1 {
+                put_uvarint(bytes, new_delta);
+            } else {
+                put_dod(bytes, &mut free, new_delta.wrapping_sub(delta) as i64);
+            }
+            delta = new_delta;
+            let xor = self.xors[i];
+            if xor.bits == 0 {
+                put_bits(bytes, &mut free, 0, 1);
+            } else if let Some(&(leading, trailing, begins)) = windows.next() {
+                let n = 64 - u32::from(leading) - u32::from(trailing);
+                if begins {
+                    let header = 0b11 << 11 | u64::from(leading) << 6 | u64::from(n & 63);
+                    put_bits(bytes, &mut free, header, 13);
+                } else {
+                    put_bits(bytes, &mut free, 0b10, 2);
+                }
+                put_bits(bytes, &mut free, xor.bits >> trailing, n);
+            }
+        }
+    }
+
+    /// Fills `xors`, `changed` and `windows` for the values of a chunk.
+    fn find_windows(&mut self, vs: &[f64]) {
+        self.xors.clear();
+        self.changed.clear();
+        self.xors.push(Xor::default());
+        for i in 1..vs.len() {
+            let bits = vs[i].to_bits() ^ vs[i - 1].to_bits();
+            let leading = (bits.leading_zeros() as u8).min(MAX_LEADING);
+            self.xors.push(Xor { bits, leading, trailing: bits.trailing_zeros() as u8 });
+            if bits != 0 {
+                self.changed.push(i as u32);
+            }
+        }
+        self.best.clear();
+        self.best.push((0, 0));
+        for end in 0..self.changed.len() {
+            self.best.push(best_last_run(&self.xors, &self.changed[..=end], &self.best));
+        }
+        self.windows.clear();
+        self.windows.resize(self.changed.len(), (0, 0, false));
+        let mut end = self.changed.len();
+        while end > 0 {
+            let begin = end - usize::from(self.best[end].1).clamp(1, end);
+            let run = self.changed[begin..end].iter().map(|&i| self.xors[i as usize]);
+            let (leading, trailing) =
+                run.fold((MAX_LEADING, 63), |(l, t), x| (l.min(x.leading), t.min(x.trailing)));
+            for (i, window) in self.windows[begin..end].iter_mut().enumerate() {
+                *window = (leading, trailing, i == 0);
+            }
+            end = begin;
+        }
+    }
+}
+
+/// The least cost of all the changed values, and how many of them the last run of that takes.
+#[inline]
+fn best_last_run(xors: &[Xor], changed: &[u32], best: &[(u32, u8)]) -> (u32, u8) {
+    let (mut leading, mut trailing) = (MAX_LEADING, 63);
+    let mut found = (u32::MAX, 1);
+    let mut count = 0;
+    for (&i, &(before, _)) in changed.iter().zip(best).rev().take(MAX_RUN) {
+        let xor = xors[i as usize];
+        leading = leading.min(xor.leading);
+        trailing = trailing.min(xor.trailing);
+        count += 1;
+        let width = 64 - u32::from(leading) - u32::from(trailing);
+        let cost = before + WINDOW_COST + count * (2 + width);
+        if cost < found.0 {
+            found = (cost, count as u8);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::{XorChunk, decode_xor};
+    use proptest::prelude::*;
+
+    fn encode(ts: &[i64], vs: &[f64]) -> Vec<(i64, i64, Vec<u8>)> {
+        let mut chunks = Vec::new();
+        DenseEncoder::new()
+            .encode(ts, vs, |mint, maxt, _, data| {
+                chunks.push((mint, maxt, data.to_vec()));
+                Ok::<_, std::convert::Infallible>(())
+            })
+            .unwrap();
+        chunks
+    }
+
+    #[test]
+    fn an_outlier_does_not_widen_what_follows() {
+        let ts: Vec<i64> = (0..120).map(|i| i * 15_000).collect();
+        let vs: Vec<f64> = (0..120).map(|i| if i == 3 { 0.1 } else { f64::from(i) }).collect();
+        let mut plain = XorChunk::new();
+        ts.iter().zip(&vs).for_each(|(&t, &v)| plain.append(t, v));
+        let dense = &encode(&ts, &vs)[0].2;
+        assert!(dense.len() * 3 < plain.bytes().len(), "{} {}", dense.len(), plain.bytes().len());
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip_and_never_larger(
+            steps in proptest::collection::vec((1i64..100_000, prop_oneof![
+                (0u32..50).prop_map(f64::from), (0u32..100_000).prop_map(|v| f64::from(v) / 10.0), any::<f64>(),
+            ]), 1..600),
+        ) {
+            let mut t = 0;
+            let (ts, vs): (Vec<_>, Vec<_>) = steps.iter().map(|&(step, v)| { t += step; (t, v) }).unzip();
+            let chunks = encode(&ts, &vs);
+            prop_assert_eq!(chunks.len(), ts.len().div_ceil(240));
+            let (mut read_ts, mut read_vs) = (Vec::new(), Vec::new());
+            let mut at = 0;
+            for (mint, maxt, data) in &chunks {
+                decode_xor(data, i64::MIN, i64::MAX, &mut read_ts, &mut read_vs).unwrap();
+                prop_assert_eq!((*mint, *maxt), (ts[at], ts[read_ts.len() - 1]));
+                let mut plain = XorChunk::new();
+                (at..read_ts.len()).for_each(|i| plain.append(ts[i], vs[i]));
+                // The limit on a run's length may cost a repeated header.
+                prop_assert!(data.len() <= plain.bytes().len() + 6);
+                at = read_ts.len();
+            }
+            prop_assert_eq!(read_ts, ts);
+            let bits = |vs: &[f64]| vs.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&read_vs), bits(&vs));
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Merges blocks in one pass, in order of the series: memory is bounded by the largest series.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::labels::Labels;
+use ulid::Ulid;
+
+use super::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
+use crate::block::{
+    Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, Compaction, Error, Interval, Postings,
+    SeriesRef,
+};
+use crate::chunk::{DenseEncoder, Encoding, SAMPLES_PER_COMPACTED_CHUNK, decode_xor};
+use crate::disk::Disk;
+
+/// Merges blocks into a new one in `parent`: samples with equal timestamps are taken once (from the first block that has them), deleted ones are left out,
+/// float chunks are encoded anew, denser and longer. The parents stay: the caller removes them when this has returned, and then the new block is durable.
+/// None where no sample is left.
+pub fn compact(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    ulid: Ulid,
+    blocks: &[Arc<Block>],
+) -> Result<Option<BlockMeta>, Error> {
+    let mut writer = BlockWriter::create(Arc::clone(disk), parent, ulid)?;
+    match merge_all(&mut writer, blocks) {
+        Ok(()) => {
+            let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+            let mint = metas.iter().map(|m| m.min_time).min().unwrap_or(0);
+            let maxt = metas.iter().map(|m| m.max_time).max().unwrap_or(0);
+            writer.finish(mint, maxt, origin(&metas))
+        }
+        Err(error) => {
+            // What was begun is of no use; that it cannot be removed is less important than why.
+            let _ = writer.abort();
+            Err(error)
+        }
+    }
+}
+
+/// From what a merged block was made.
+fn origin(metas: &[&BlockMeta]) -> Compaction {
+    let has = |m: &&&BlockMeta, hint: &str| m.compaction.hints.iter().any(|h| h == hint);
+    let mut hints = Vec::new();
+    if metas.iter().all(|m| has(&m, HINT_OUT_OF_ORDER)) {
+        hints.push(HINT_OUT_OF_ORDER.to_owned());
+    }
+    for hint in [HINT_STALE_SERIES, HINT_SELECTED_SERIES] {
+        if metas.iter().any(|m| has(&m, hint)) {
+            hints.push(hint.to_owned());
+        }
+    }
+    let sources: BTreeSet<Ulid> = metas.iter().flat_map(|m| &m.compaction.sources).copied().collect();
+    let parents = metas
+        .iter()
+        .map(|m| BlockDesc { ulid: m.ulid, min_time: m.min_time, max_time: m.max_time })
+        .collect();
+    Compaction {
+        level: metas.iter().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
+        sources: sources.into_iter().collect(),
+        deletable: false,
+        failed: false,
+        parents,
+        hints,
+    }
+}
+
+/// One block's series, in order.
+struct Cursor<'a> {
+    block: &'a Block,
+    postings: Postings<'a>,
+    /// The present series; none at the end.
+    present: Option<(Labels, SeriesRef)>,
+    chunks: Vec<ChunkMeta>,
+}
+
+impl<'a> Cursor<'a> {
+    fn open(block: &'a Block) -> Result<Self, Error> {
+        let postings = block.all_postings()?;
+        let mut cursor = Cursor { block, postings, present: None, chunks: Vec::new() };
+        cursor.advance()?;
+        Ok(cursor)
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        self.present = match self.postings.next() {
+            Some(ref_) => Some((self.block.series(ref_, &mut self.chunks)?, ref_)),
+            None => None,
+        };
+        Ok(())
+    }
+}
+
+/// A chunk of the series that is being merged.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    mint: i64,
+    maxt: i64,
+    encoding: Encoding,
+    bytes: &'a [u8],
+    /// Index of the deleted intervals in the list of them, which is in order of the blocks.
+    deleted: usize,
+}
+
+fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Error> {
+    let mut cursors = blocks.iter().map(|b| Cursor::open(b)).collect::<Result<Vec<_>, _>>()?;
+    let (mut inputs, mut deleted) = (Vec::new(), Vec::new());
+    let mut series = SeriesMerger::default();
+    loop {
+        let least = cursors.iter().filter_map(|c| c.present.as_ref()).map(|(labels, _)| labels).min();
+        let Some(labels) = least.cloned() else { return Ok(()) };
+        inputs.clear();
+        deleted.clear();
+        for cursor in &mut cursors {
+            let Some((_, ref_)) = cursor.present.as_ref().filter(|(present, _)| *present == labels) else {
+                continue;
+            };
+            deleted.push(cursor.block.tombstones(*ref_));
+            for chunk in &cursor.chunks {
+                let (encoding, bytes) = cursor.block.chunk(chunk.ref_)?;
+                let deleted = deleted.len() - 1;
+                inputs.push(Input { mint: chunk.mint, maxt: chunk.maxt, encoding, bytes, deleted });
+            }
+            cursor.advance()?;
+        }
+        inputs.sort_by_key(|input| (input.mint, input.maxt));
+        series.merge(&labels, &inputs, &deleted)?;
+        series.write(&labels, writer)?;
+    }
+}
+
+/// Merges the chunks of one series; keeps its buffers from series to series.
+#[derive(Default)]
+struct SeriesMerger {
+    encoder: DenseEncoder,
+    /// Samples that wait for being encoded.
+    ts: Vec<i64>,
+    vs: Vec<f64>,
+    /// One cluster's samples before they are put in order.
+    unsorted: Vec<(i64, f64)>,
+    out: Vec<u8>,
+    /// Chunks in `out`: mint, maxt, encoding, where it ends.
+    ends: Vec<(i64, i64, Encoding, usize)>,
+}
+
+impl SeriesMerger {
+    fn merge(
+        &mut self,
+        labels: &Labels,
+        inputs: &[Input<'_>],
+        deleted: &[Vec<Interval>],
+    ) -> Result<(), Error> {
+        self.out.clear();
+        self.ends.clear();
+        let mut rest = inputs;
+        while let Some(first) = rest.first() {
+            // A cluster: chunks that overlap, one after another. Mostly it is a single one.
+            let mut maxt = first.maxt;
+            let size = 1 + rest[1..]
+                .iter()
+                .take_while(|next| {
+                    let joins = next.mint <= maxt;
+                    maxt = maxt.max(next.maxt);
+                    joins
+                })
+                .count();
+            let (cluster, behind) = rest.split_at(size);
+            rest = behind;
+            self.merge_cluster(labels, cluster, deleted)?;
+        }
+        self.encode_waiting();
+        Ok(())
+    }
+
+    fn merge_cluster(
+        &mut self,
+        labels: &Labels,
+        cluster: &[Input<'_>],
+        deleted: &[Vec<Interval>],
+    ) -> Result<(), Error> {
+        let intervals = |input: &Input<'_>| &deleted[input.deleted];
+        let is_touched = |i: &Input<'_>| intervals(i).iter().any(|d| d.overlaps(i.mint, i.maxt));
+        let is_gone = |i: &Input<'_>| intervals(i).iter().any(|d| d.covers(i.mint, i.maxt));
+        if let [only] = cluster
+            && !is_touched(only)
+        {
+            let samples = only.bytes.first_chunk().map_or(0, |b| u16::from_be_bytes(*b));
+            if only.encoding != Encoding::Xor || samples >= SAMPLES_PER_COMPACTED_CHUNK {
+                self.encode_waiting();
+                self.put(only.mint, only.maxt, only.encoding, only.bytes);
+            } else {
+                let (ts, vs) = (&mut self.ts, &mut self.vs);
+                decode_xor(only.bytes, i64::MIN, i64::MAX, ts, vs)
+                    .map_err(|e| unreadable(labels, only, &e))?;
+            }
+            return Ok(());
+        }
+        self.unsorted.clear();
+        let mut kept: Vec<_> = cluster.iter().filter(|i| !is_gone(i)).collect();
+        // In order of the blocks, so that of equal times the first block's sample comes first, and stays.
+        kept.sort_by_key(|input| input.deleted);
+        for input in kept {
+            self.decode_kept(labels, input, intervals(input))?;
+        }
+        self.unsorted.sort_by_key(|&(t, _)| t);
+        self.unsorted.dedup_by_key(|&mut (t, _)| t);
+        self.ts.extend(self.unsorted.iter().map(|&(t, _)| t));
+        self.vs.extend(self.unsorted.iter().map(|&(_, v)| v));
+        Ok(())
+    }
+
+    /// Appends a chunk's samples that are not deleted.
+    fn decode_kept(&mut self, labels: &Labels, input: &Input<'_>, deleted: &[Interval]) -> Result<(), Error> {
+        if input.encoding != Encoding::Xor {
+            let reason = format!(
+                "series {labels} has overlapping or partly deleted histograms at {} ms, which cannot be merged yet",
+                input.mint
+            );
+            return Err(Error::Unwritable { path: Default::default(), reason });
+        }
+        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        decode_xor(input.bytes, i64::MIN, i64::MAX, &mut ts, &mut vs)
+            .map_err(|e| unreadable(labels, input, &e))?;
+        let samples = ts.into_iter().zip(vs);
+        self.unsorted.extend(samples.filter(|(t, _)| !deleted.iter().any(|d| d.contains(*t))));
+        Ok(())
+    }
+
+    fn encode_waiting(&mut self) {
+        let (out, ends) = (&mut self.out, &mut self.ends);
+        let Ok(()) = self.encoder.encode(&self.ts, &self.vs, |mint, maxt, encoding, data| {
+            out.extend_from_slice(data);
+            ends.push((mint, maxt, encoding, out.len()));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        self.ts.clear();
+        self.vs.clear();
+    }
+
+    fn put(&mut self, mint: i64, maxt: i64, encoding: Encoding, data: &[u8]) {
+        self.out.extend_from_slice(data);
+        self.ends.push((mint, maxt, encoding, self.out.len()));
+    }
+
+    fn write(&self, labels: &Labels, writer: &mut BlockWriter) -> Result<(), Error> {
+        let mut begin = 0;
+        let mut chunks = Vec::with_capacity(self.ends.len());
+        for &(mint, maxt, encoding, end) in &self.ends {
+            chunks.push(ChunkData { mint, maxt, encoding, bytes: &self.out[begin..end] });
+            begin = end;
+        }
+        writer.add_series(labels, &chunks)
+    }
+}
+
+fn unreadable(labels: &Labels, input: &Input<'_>, error: &crate::chunk::Error) -> Error {
+    let reason = format!("the chunk of series {labels} at {} ms cannot be read: {error}", input.mint);
+    Error::Unwritable { path: Default::default(), reason }
+}
+
+#[cfg(test)]
+mod tests;

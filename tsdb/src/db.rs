@@ -1,0 +1,339 @@
+//! The database: opens a directory, keeps it in order in the background, closes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+use runtime::clock::SharedClock;
+
+use crate::block::{Block, BlockMeta};
+use crate::disk::{Disk, RealDisk};
+use crate::error::Error;
+use crate::head::replay::{self, ReplayStatus};
+use crate::head::{Appender, Head};
+use crate::options::Options;
+use crate::query::Querier;
+use crate::stats::Metrics;
+
+/// A power cut loses at most this much.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the background thread looks whether something is due; cheap where nothing is.
+const MAINTAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Every so many rounds, ended series are looked for.
+const CLOSE_ENDED_ROUNDS: u32 = 30;
+
+/// What all handles share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) clock: SharedClock,
+    pub(crate) head: Arc<Head>,
+    /// The open blocks, by their first time.
+    pub(crate) blocks: ArcSwap<Vec<Arc<Block>>>,
+    /// Held while blocks are made, removed or linked.
+    pub(crate) maintenance: Mutex<()>,
+    /// What the log still holds before this time is not needed.
+    log_due: Mutex<Option<i64>>,
+    stopping: Mutex<bool>,
+    wake: Condvar,
+}
+
+/// An open database. Dropped without [`Db::close`], it leaves the directory as a killed process would.
+#[derive(Debug)]
+pub struct Db {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: std::fs::File,
+}
+
+impl Db {
+    /// Opens a directory, made where it is missing. Returns at once: samples are taken while the log of the run before is
+    /// replayed beside.
+    ///
+    /// # Errors
+    /// Where another process has the directory, or it cannot be read or written. Damage does not stop it: what is damaged
+    /// is logged, counted and left aside.
+    pub fn open(dir: &Path, options: Options, clock: SharedClock) -> Result<Arc<Self>, Error> {
+        Db::open_on(Arc::new(RealDisk), dir, options, clock)
+    }
+
+    /// [`Db::open`], on a disk of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, Error> {
+        if options.out_of_order_window_ms != 0 {
+            return Err(Error::Option("out-of-order samples are not stored yet".to_owned()));
+        }
+        if options.min_block_duration_ms <= 0 {
+            return Err(Error::Option("the block duration must be positive".to_owned()));
+        }
+        disk.create_dir_all(dir)?;
+        let lock = lock(dir)?;
+        let metrics = Arc::new(Metrics::default());
+        let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
+        let min_valid = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
+        let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
+        let inner = Arc::new(Inner {
+            disk,
+            dir: dir.to_owned(),
+            options,
+            clock,
+            head: Arc::new(head),
+            blocks: ArcSwap::from_pointee(blocks),
+            maintenance: Mutex::default(),
+            log_due: Mutex::default(),
+            stopping: Mutex::new(false),
+            wake: Condvar::new(),
+        });
+        let db = Db { inner, threads: Mutex::default(), _lock: lock };
+        db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+        db.start_thread("tsdb-sync", Inner::sync_loop)?;
+        db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
+        Ok(Arc::new(db))
+    }
+
+    fn start_thread(&self, name: &str, work: impl FnOnce(&Inner) + Send + 'static) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(&inner))
+            .map_err(|source| Error::System { action: "start a thread", source })?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Begins a batch of samples.
+    pub fn appender(&self) -> Appender {
+        Appender::new(self.inner.head.clone())
+    }
+
+    /// Reads what is there now.
+    pub fn querier(&self) -> Querier {
+        Querier::new(self.inner.clone())
+    }
+
+    /// How far the replay of the log is.
+    pub fn replay_status(&self) -> ReplayStatus {
+        self.inner.head.replay.status()
+    }
+
+    /// The open blocks, by their first time.
+    pub fn blocks(&self) -> Vec<BlockMeta> {
+        self.inner.blocks.load().iter().map(|b| b.meta().clone()).collect()
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Does what is due now: cuts blocks from the head, compacts blocks, removes old ones. The database does this itself
+    /// in the background too.
+    ///
+    /// # Errors
+    /// Where something could not be written: nothing is lost, and the next call tries again.
+    pub fn maintain(&self) -> Result<(), Error> {
+        self.inner.maintain()
+    }
+
+    /// Ends the background work, then makes all durable.
+    ///
+    /// # Errors
+    /// Where the log could not be synced.
+    pub fn close(&self) -> Result<(), Error> {
+        self.stop();
+        self.inner.head.sync()
+    }
+
+    fn stop(&self) {
+        self.inner.head.replay.stop();
+        *self.inner.stopping.lock() = true;
+        self.inner.wake.notify_all();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!("a background thread of the database panicked");
+            }
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.inner.head
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Inner {
+    /// Waits; true where the database is being closed.
+    fn wait(&self, time: Duration) -> bool {
+        let mut stopping = self.stopping.lock();
+        if !*stopping {
+            self.wake.wait_for(&mut stopping, time);
+        }
+        *stopping
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.lock()
+    }
+
+    fn sync_loop(&self) {
+        let mut failing = false;
+        while !self.wait(SYNC_INTERVAL) {
+            let result = self.head.sync();
+            if let Err(error) = &result {
+                self.head.metrics.wal_fsync_failures.fetch_add(1, Relaxed);
+                if !failing {
+                    tracing::error!(%error, "cannot sync the write-ahead log: a power cut would lose what came since");
+                }
+            }
+            failing = result.is_err();
+        }
+    }
+
+    fn maintain_loop(&self) {
+        let mut failing = false;
+        let mut round = 0u32;
+        while !self.wait(MAINTAIN_INTERVAL) {
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(CLOSE_ENDED_ROUNDS) && self.head.replay.is_done() {
+                self.head.close_ended();
+            }
+            let result = self.maintain();
+            if let Err(error) = &result
+                && !failing
+            {
+                tracing::error!(%error, "cannot maintain the storage: trying again, nothing is lost");
+            }
+            failing = result.is_err();
+        }
+    }
+
+    fn maintain(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.maintenance.lock();
+        self.head.flush_full()?;
+        if !self.head.replay.is_done() {
+            return Ok(());
+        }
+        self.head.remove_unneeded_files()?;
+        let result = self.cut_due_blocks().and_then(|()| self.compact_blocks());
+        if result.is_err() {
+            self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
+        }
+        // also where there was no room to compact: this makes room
+        self.apply_retention()?;
+        result
+    }
+
+    /// Cuts blocks from the head while it is long enough.
+    fn cut_due_blocks(&self) -> Result<(), Error> {
+        while let Some((mint, maxt)) = self.head.due_block() {
+            if self.is_stopping() {
+                break;
+            }
+            // Stragglers could still come into the range; from here on they cannot.
+            self.head.refuse_before(maxt);
+            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
+            if let Some(meta) = &written {
+                self.add_block(meta)?;
+                tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block from the head");
+            }
+            self.head.truncate(maxt)?;
+            self.head.metrics.head_compactions.fetch_add(1, Relaxed);
+            *self.log_due.lock() = Some(maxt);
+        }
+        // Once for all of them: a crash in between only has more to replay. Where it fails, the next round tries again.
+        let mut due = self.log_due.lock();
+        if let Some(maxt) = *due {
+            self.head.truncate_log(maxt)?;
+            *due = None;
+        }
+        Ok(())
+    }
+
+    fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
+        let block = Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?;
+        self.replace_blocks(&[], Some(Arc::new(block)));
+        Ok(())
+    }
+
+    /// Takes blocks out of the list, and puts one in.
+    pub(crate) fn replace_blocks(&self, out: &[ulid::Ulid], new: Option<Arc<Block>>) {
+        let mut blocks: Vec<Arc<Block>> =
+            self.blocks.load().iter().filter(|b| !out.contains(&b.meta().ulid)).cloned().collect();
+        blocks.extend(new);
+        blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
+        self.blocks.store(Arc::new(blocks));
+    }
+
+    /// Compacts blocks, level by level, until nothing is due.
+    fn compact_blocks(&self) -> Result<(), Error> {
+        if !self.options.compaction {
+            return Ok(());
+        }
+        let ranges =
+            crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
+        while !self.is_stopping() {
+            let blocks = self.blocks.load_full();
+            let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+            let plan = crate::compact::plan(&metas, &ranges, true);
+            if plan.is_empty() {
+                break;
+            }
+            let parents: Vec<Arc<Block>> =
+                blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
+            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)?;
+            let block = match &made {
+                Some(meta) => {
+                    Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?))
+                }
+                None => None,
+            };
+            self.replace_blocks(&plan, block);
+            self.head.metrics.compactions.fetch_add(1, Relaxed);
+            tracing::info!(parents = plan.len(), block = ?made.map(|m| m.ulid.to_string()), "compacted blocks");
+            for parent in &parents {
+                crate::blocks::remove(&*self.disk, parent.dir())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the directory for this process; the system releases it when the file is closed, however the process ends.
+fn lock(dir: &Path) -> Result<std::fs::File, Error> {
+    let path = dir.join("lock");
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| crate::disk::Error::new("open", &path, e))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
+        Err(e) => Err(crate::disk::Error::new("lock", &path, e.into()).into()),
+    }
+}

@@ -1,0 +1,108 @@
+//! The only door to the file system: a trait, so that a faulty disk can stand in for the real one.
+
+pub mod mmap;
+mod real;
+
+pub use mmap::Mapped;
+pub use real::RealDisk;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A failed disk operation: what was attempted, on which path, and why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`: {source}{}", .path.display(), if self.is_full() { " (what was written before is kept)" } else { "" })]
+pub struct Error {
+    /// What was attempted: a verb, as in "write".
+    pub action: &'static str,
+    /// On which file or directory.
+    pub path: PathBuf,
+    /// The system's answer.
+    pub source: io::Error,
+}
+
+impl Error {
+    /// An error of an action on a path.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Error { action, path: path.to_owned(), source }
+    }
+
+    /// Whether the device or the quota is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether the path does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name in its directory. Names that are not UTF-8 are none of ours and are not listed.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Length in bytes (0 for directories).
+    pub len: u64,
+}
+
+/// Creates, reads, names and removes files.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// A new empty file, opened for appending; one that stands there is truncated.
+    fn create(&self, path: &Path) -> Result<Box<dyn File>, Error>;
+    /// An existing file, opened for appending at its end.
+    fn append(&self, path: &Path) -> Result<Box<dyn File>, Error>;
+    /// The whole content.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Error>;
+    /// The content as a stream.
+    fn reader(&self, path: &Path) -> Result<Box<dyn io::Read + Send>, Error>;
+    /// The content, mapped for reading.
+    fn map(&self, path: &Path) -> Result<Mapped, Error>;
+    /// Gives a file or directory another name in the same file system; a file there is replaced.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), Error>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> Result<(), Error>;
+    /// Removes a directory with all in it.
+    fn remove_dir_all(&self, path: &Path) -> Result<(), Error>;
+    /// Creates a directory and those above it.
+    fn create_dir_all(&self, path: &Path) -> Result<(), Error>;
+    /// The entries, sorted by name.
+    fn list(&self, dir: &Path) -> Result<Vec<Entry>, Error>;
+    /// Makes creations, renames and removals in the directory durable.
+    fn sync_dir(&self, dir: &Path) -> Result<(), Error>;
+    /// A second name for a file, without copying (snapshots).
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<(), Error>;
+    /// Whether something stands at the path.
+    fn exists(&self, path: &Path) -> bool;
+}
+
+/// A file that is being written.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Appends all the bytes with as few system calls as the system allows: one, on a healthy disk.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
+    /// Overwrites bytes that were written before (a header that is known at the end).
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+    /// Cuts the file, and sets the end where the next write goes.
+    fn truncate(&mut self, len: u64) -> Result<(), Error>;
+    /// Makes the content durable.
+    fn sync(&self) -> Result<(), Error>;
+    /// Makes the content durable without holding the writer: what was written before the call is safe after it.
+    fn syncer(&self) -> Arc<dyn Syncer>;
+    /// Length in bytes, as far as it has been written.
+    fn len(&self) -> u64;
+    /// Whether nothing has been written.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Makes a file's content durable, from any thread.
+pub trait Syncer: Send + Sync + fmt::Debug {
+    /// Returns when all that was written before the call is on stable storage.
+    fn sync(&self) -> Result<(), Error>;
+}

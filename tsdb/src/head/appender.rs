@@ -1,0 +1,270 @@
+//! Batches of samples: checked as they come, logged with one write, visible all at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use model::Labels;
+
+use super::Head;
+use super::series::{Outcome, PAGE_SLOTS, Page, Series};
+use crate::error::AppendError;
+use crate::wal::records::{SampleRecord, encode_samples, encode_series_from};
+
+/// Batches kept for reuse: one a thread that commits, on the machines this runs on.
+pub(super) const POOL_CAPACITY: usize = 16;
+/// A batch that held more samples than this gives its memory back (28 bytes a sample).
+const POOLED_SAMPLES: usize = 1 << 15;
+
+/// The memory of an appender.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    samples: Vec<SampleRecord>,
+    /// Where each sample's series is: index into `pages`, slot in the lower five bits.
+    places: Vec<u32>,
+    pages: Vec<Arc<Page>>,
+    record: Vec<u8>,
+}
+
+impl Batch {
+    fn series(&self, i: usize) -> Option<&Series> {
+        let place = self.places[i] as usize;
+        self.pages[place / PAGE_SLOTS].series(place % PAGE_SLOTS)
+    }
+
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.places.clear();
+        self.pages.clear();
+        self.record.clear();
+    }
+}
+
+/// A batch of samples. Dropped without [`Appender::commit`], nothing happened.
+#[derive(Debug)]
+pub struct Appender {
+    head: Arc<Head>,
+    batch: Batch,
+    /// The page of the last sample: its number, and its index in the batch.
+    last_page: Option<(u32, usize)>,
+    /// Samples before this are refused.
+    mint: i64,
+}
+
+impl Appender {
+    pub(crate) fn new(head: Arc<Head>) -> Self {
+        let batch = head.batches.lock().pop().unwrap_or_default();
+        let mint = head.appendable_from();
+        Appender { head, batch, last_page: None, mint }
+    }
+
+    /// Appends a sample, `t` in milliseconds. `reference` (where not 0) spares the look-up by labels; one that is not known
+    /// any more is looked up by labels. Returns the reference to use next time.
+    ///
+    /// # Errors
+    /// Why this sample was refused; the others of the batch are not harmed.
+    pub fn append(&mut self, reference: u64, labels: &Labels, t: i64, v: f64) -> Result<u64, AppendError> {
+        if t < self.mint {
+            self.head.metrics.out_of_bounds.fetch_add(1, Relaxed);
+            return Err(AppendError::OutOfBounds);
+        }
+        if let Some(id) = self.head.id_of(reference)
+            && let Some(result) = self.append_to(id, t, v)
+        {
+            return result.map(|()| reference);
+        }
+        loop {
+            let id = self.head.get_or_create(labels)?;
+            // none: removed between the two steps; the next round creates it anew
+            if let Some(result) = self.append_to(id, t, v) {
+                return result.map(|()| self.head.reference(id));
+            }
+        }
+    }
+
+    /// None where the series is gone.
+    fn append_to(&mut self, id: u32, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+        let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
+        let index = match self.last_page {
+            Some((last, index)) if last == number => index,
+            _ => {
+                let page = self.head.page(number)?;
+                self.batch.pages.push(page);
+                let index = self.batch.pages.len() - 1;
+                self.last_page = Some((number, index));
+                index
+            }
+        };
+        let series = self.batch.pages[index].series(slot)?;
+        let mut state = series.state.lock();
+        if state.dead {
+            return None;
+        }
+        let chain = match &state.replayed {
+            Some(older) if state.chain.last().is_none() => older,
+            _ => &state.chain,
+        };
+        match chain.check(t, v) {
+            Outcome::Appended | Outcome::AppendedAndCut => {}
+            Outcome::Repeated => return Some(Ok(())),
+            Outcome::Duplicate => {
+                self.head.metrics.duplicates.fetch_add(1, Relaxed);
+                return Some(Err(AppendError::Duplicate));
+            }
+            Outcome::OutOfOrder => {
+                self.head.metrics.out_of_order.fetch_add(1, Relaxed);
+                return Some(Err(AppendError::OutOfOrder));
+            }
+        }
+        state.pending += 1;
+        drop(state);
+        self.batch.samples.push(SampleRecord { ref_: self.head.reference(id), t, v });
+        self.batch.places.push((index * PAGE_SLOTS + slot) as u32);
+        Some(Ok(()))
+    }
+
+    /// How many samples are in the batch.
+    pub fn len(&self) -> usize {
+        self.batch.samples.len()
+    }
+
+    /// Whether the batch is empty.
+    pub fn is_empty(&self) -> bool {
+        self.batch.samples.is_empty()
+    }
+
+    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process.
+    ///
+    /// # Errors
+    /// Where the log could not be written: nothing of the batch is visible then.
+    pub fn commit(mut self) -> Result<(), AppendError> {
+        if self.batch.samples.is_empty() {
+            return Ok(());
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        encode_samples(&batch.samples, &mut batch.record);
+        let head = self.head.clone();
+        let mut log = head.log.lock();
+        if let Err(error) = head.log_batch(&mut log, &batch) {
+            drop(log);
+            self.batch = batch; // dropping `self` rolls it back
+            return Err(error);
+        }
+        // The log stays locked: commits become visible in the order in which they are logged.
+        let applying = head.isolation.apply();
+        let base = head.reference(0);
+        let applied = head.apply_batch(&batch);
+        applying.finish(applied.into_iter().map(|i| (batch.samples[i as usize].ref_ - base) as u32));
+        drop(log);
+        self.batch = batch;
+        self.recycle();
+        Ok(())
+    }
+
+    /// Forgets the batch.
+    pub fn rollback(self) {
+        drop(self);
+    }
+
+    fn recycle(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        if batch.samples.capacity() > POOLED_SAMPLES {
+            return;
+        }
+        batch.clear();
+        let mut pool = self.head.batches.lock();
+        if pool.len() < POOL_CAPACITY {
+            pool.push(batch);
+        }
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        for i in 0..self.batch.samples.len() {
+            if let Some(series) = self.batch.series(i) {
+                series.state.lock().pending -= 1;
+            }
+        }
+        if self.batch.samples.capacity() > 0 {
+            self.recycle();
+        }
+    }
+}
+
+impl Head {
+    /// Logs the series that this run's log does not know yet, then the samples, with one write.
+    fn log_batch(&self, log: &mut super::Log, batch: &Batch) -> Result<(), AppendError> {
+        let mut unknown: Vec<usize> = Vec::new();
+        for i in 0..batch.samples.len() {
+            if batch.series(i).is_some_and(|s| !s.logged.load(Relaxed)) {
+                unknown.push(i);
+            }
+        }
+        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
+        if unknown.is_empty() {
+            return log.wal.log(&[&batch.record]).map_err(failed);
+        }
+        let mut series = Vec::new();
+        {
+            let index = self.index.read();
+            let labels: Vec<(u64, Labels)> = unknown
+                .iter()
+                .map(|&i| {
+                    let reference = batch.samples[i].ref_;
+                    (reference, index.labels(self.id_of(reference).unwrap_or(u32::MAX)))
+                })
+                .collect();
+            drop(index);
+            let mut last = 0;
+            let distinct =
+                labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
+            encode_series_from(distinct.map(|(reference, labels)| (*reference, labels)), &mut series);
+        }
+        log.wal.log(&[&series, &batch.record]).map_err(failed)?;
+        for i in unknown {
+            if let Some(series) = batch.series(i) {
+                series.logged.store(true, Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the batch's samples to their series; returns those that were appended.
+    fn apply_batch(&self, batch: &Batch) -> Vec<u32> {
+        let mut applied = Vec::with_capacity(batch.samples.len());
+        let (mut mint, mut maxt) = (i64::MAX, i64::MIN);
+        let mut full = Vec::new();
+        let oldest = self.min_valid();
+        for (i, sample) in batch.samples.iter().enumerate() {
+            let Some(series) = batch.series(i) else { continue };
+            let mut state = series.state.lock();
+            state.pending -= 1;
+            if sample.t < oldest {
+                self.metrics.out_of_bounds.fetch_add(1, Relaxed);
+                continue;
+            }
+            match state.chain.append(sample.t, sample.v, self.cut_rule) {
+                Outcome::Appended => {}
+                Outcome::AppendedAndCut => full.push((sample.ref_ - self.reference(0)) as u32),
+                Outcome::Repeated => continue,
+                Outcome::Duplicate => {
+                    self.metrics.duplicates.fetch_add(1, Relaxed);
+                    continue;
+                }
+                Outcome::OutOfOrder => {
+                    self.metrics.out_of_order.fetch_add(1, Relaxed);
+                    continue;
+                }
+            }
+            applied.push(i as u32);
+            mint = mint.min(sample.t);
+            maxt = maxt.max(sample.t);
+        }
+        if !applied.is_empty() {
+            self.note_times(mint, maxt);
+            self.metrics.samples_appended.fetch_add(applied.len() as u64, Relaxed);
+        }
+        self.queue_full(full);
+        applied
+    }
+}

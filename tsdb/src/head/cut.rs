@@ -1,0 +1,163 @@
+//! Blocks from the head: its samples of a range of time, written in order of the labels.
+
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+use model::Labels;
+
+use super::Head;
+use super::read::{HeadPart, HeldData};
+use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
+use crate::chunk::head_file::HeadChunkReader;
+use crate::chunk::{self, Encoding, XorChunk};
+use crate::error::Error;
+
+/// A chunk ready to be written.
+struct Ready {
+    mint: i64,
+    maxt: i64,
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    /// The range of the block that should be cut now, end exclusive; none where the head is not long enough.
+    pub(crate) fn due_block(&self) -> Option<(i64, i64)> {
+        let (mint, maxt) = self.times()?;
+        let range = self.options.min_block_duration_ms;
+        if maxt.saturating_sub(mint) <= range + range / 2 {
+            return None;
+        }
+        Some((mint, (mint.div_euclid(range) + 1).saturating_mul(range)))
+    }
+
+    /// Writes the samples with `mint <= t < maxt` as a block under `parent`; none where there are none. Nothing leaves the head.
+    pub(crate) fn write_block(
+        &self,
+        parent: &Path,
+        ulid: ulid::Ulid,
+        (mint, maxt): (i64, i64),
+    ) -> Result<Option<BlockMeta>, Error> {
+        self.flush_full()?; // what is in files need not be copied
+        let mut ids: Vec<u32>;
+        {
+            let index = self.index.read();
+            ids = index.ids().to_vec();
+            index.sort_by_labels(&mut ids);
+        }
+        let reader = self.chunks.lock().reader();
+        let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
+        let mut written = Ok(());
+        self.with_series(&ids, |id, page, slot| {
+            let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
+            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0);
+            written = part.and_then(|part| match part {
+                Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
+                None => Ok(()),
+            });
+        });
+        if let Err(error) = written {
+            if let Err(error) = writer.abort() {
+                tracing::warn!(%error, "cannot remove an unfinished block");
+            }
+            return Err(error);
+        }
+        let compaction = Compaction { level: 1, sources: vec![ulid], ..Compaction::default() };
+        Ok(writer.finish(mint, maxt, compaction)?)
+    }
+
+    fn write_series(
+        &self,
+        writer: &mut BlockWriter,
+        id: u32,
+        part: &HeadPart,
+        reader: &HeadChunkReader,
+        range: (i64, i64),
+    ) -> Result<(), Error> {
+        let labels = self.index.read().labels(id);
+        if labels.is_empty() {
+            return Ok(()); // removed meanwhile: it had nothing
+        }
+        let whole = self.without_damage(part, reader, &labels)?;
+        let ready = prepare(&whole, reader, range, self.cut_rule.samples, &labels)?;
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let chunks: Vec<ChunkData<'_>> = ready
+            .iter()
+            .map(|c| ChunkData { mint: c.mint, maxt: c.maxt, encoding: Encoding::Xor, bytes: &c.bytes })
+            .collect();
+        Ok(writer.add_series(&labels, &chunks)?)
+    }
+}
+
+impl Head {
+    /// Reads the chunks that lie in files. One that is damaged there is left out, logged and counted: it must not keep the
+    /// rest from its block, nor the head from shrinking.
+    fn without_damage(
+        &self,
+        part: &HeadPart,
+        reader: &HeadChunkReader,
+        labels: &Labels,
+    ) -> Result<HeadPart, Error> {
+        let mut chunks = Vec::with_capacity(part.chunks.len());
+        for chunk in &part.chunks {
+            let mut chunk = chunk.clone();
+            if let HeldData::File(place) = chunk.data {
+                let mut data = Vec::new();
+                match reader.read(place, &mut data) {
+                    Ok(_) => chunk.data = HeldData::Full(data.into()),
+                    Err(error @ chunk::head_file::Error::Corrupt { .. }) => {
+                        self.metrics.head_chunk_corruptions.fetch_add(1, Relaxed);
+                        tracing::error!(%error, series = %labels, mint = chunk.mint, maxt = chunk.maxt, "lost a chunk");
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            chunks.push(chunk);
+        }
+        Ok(HeadPart { chunks, visible_to: part.visible_to })
+    }
+}
+
+/// The chunks of a series as a block wants them: within the range, in order, apart from each other.
+fn prepare(
+    part: &HeadPart,
+    reader: &HeadChunkReader,
+    (mint, maxt): (i64, i64),
+    samples_per_chunk: u16,
+    labels: &Labels,
+) -> Result<Vec<Ready>, Error> {
+    let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
+    let apart = part.chunks.windows(2).all(|pair| pair[0].maxt < pair[1].mint);
+    if within && apart {
+        let mut ready = Vec::with_capacity(part.chunks.len());
+        for chunk in &part.chunks {
+            let bytes = match &chunk.data {
+                HeldData::Full(data) => data.to_vec(),
+                HeldData::Open(data) => data.to_vec(),
+                HeldData::File(place) => {
+                    let mut data = Vec::new();
+                    reader.read(*place, &mut data)?;
+                    data
+                }
+            };
+            ready.push(Ready { mint: chunk.mint, maxt: chunk.maxt, bytes });
+        }
+        return Ok(ready);
+    }
+    let (mut ts, mut vs) = (Vec::new(), Vec::new());
+    for chunk in &part.chunks {
+        chunk.read(reader, (mint, maxt), (&mut ts, &mut vs), labels)?;
+    }
+    crate::query::entry::in_order(&mut ts, &mut vs);
+    let mut ready = Vec::new();
+    for (ts, vs) in ts.chunks(samples_per_chunk.into()).zip(vs.chunks(samples_per_chunk.into())) {
+        let mut chunk = XorChunk::new();
+        ts.iter().zip(vs).for_each(|(&t, &v)| chunk.append(t, v));
+        if let (Some(&mint), Some(&maxt)) = (ts.first(), ts.last()) {
+            ready.push(Ready { mint, maxt, bytes: chunk.take() });
+        }
+    }
+    Ok(ready)
+}

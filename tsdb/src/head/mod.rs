@@ -1,0 +1,290 @@
+//! The head: the newest samples of all series in memory, and the log that keeps them safe.
+
+mod appender;
+pub(crate) mod cut;
+pub(crate) mod index;
+mod isolation;
+pub(crate) mod pairs;
+pub(crate) mod read;
+mod refs;
+pub(crate) mod replay;
+pub(crate) mod series;
+mod truncate;
+
+pub use appender::Appender;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+
+use model::Labels;
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+
+use crate::chunk::Encoding;
+use crate::chunk::head_file::HeadChunks;
+use crate::disk::Disk;
+use crate::error::{AppendError, Error};
+use crate::options::Options;
+use crate::stats::Metrics;
+use crate::wal::{self, Wal, WalOptions};
+use index::Index;
+use isolation::Isolation;
+use refs::Refs;
+use series::{CutRule, FullData, PAGE_SLOTS, Page};
+
+/// Where the log lies in the database's directory.
+pub(crate) const WAL_DIR: &str = "wal";
+/// Where head chunk files lie.
+pub(crate) const CHUNKS_DIR: &str = "chunks_head";
+
+/// The log, as long as one thread writes to it.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) wal: Wal,
+}
+
+/// The newest samples of all series.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) metrics: Arc<Metrics>,
+    cut_rule: CutRule,
+    /// The log's number of series 0.
+    base: u64,
+    next_id: AtomicU32,
+    refs: Mutex<Refs>,
+    pub(crate) index: RwLock<Index>,
+    pages: RwLock<FxHashMap<u32, Arc<Page>>>,
+    pub(crate) log: Mutex<Log>,
+    pub(crate) chunks: Mutex<HeadChunks>,
+    /// Series with full chunks in memory. Bounded by the series: each flush empties it.
+    full: Mutex<Vec<u32>>,
+    isolation: Isolation,
+    /// Files with nothing from this time on may go when all queriers are past this mark.
+    unneeded: Mutex<Option<(i64, u64)>>,
+    batches: Mutex<Vec<appender::Batch>>,
+    /// Samples before it are refused.
+    min_valid: AtomicI64,
+    /// All before it is in blocks that queriers see.
+    held_from: AtomicI64,
+    /// Times of the samples held: `i64::MAX` and `i64::MIN` where there are none.
+    min_time: AtomicI64,
+    max_time: AtomicI64,
+    pub(crate) replay: replay::Progress,
+    /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
+    old_refs: Mutex<replay::OldRefs>,
+}
+
+impl Head {
+    /// Opens the log for appending behind what is there; [`replay::run`] then reads what is there.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        metrics: Arc<Metrics>,
+        min_valid: i64,
+        now_ms: i64,
+    ) -> Result<Self, Error> {
+        let wal_dir = dir.join(WAL_DIR);
+        let segments = wal::segments(&*disk, &wal_dir)?;
+        let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
+        let wal_options =
+            WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression };
+        let wal = Wal::open(disk.clone(), &wal_dir, wal_options)?;
+        let replay = replay::Progress::new(&*disk, &wal_dir, segments, now_ms)?;
+        replay::set_chunks_aside(&*disk, dir)?;
+        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
+        chunks.for_each(|_| {})?;
+        let cut_rule =
+            CutRule { samples: options.samples_per_chunk.max(2), range_ms: options.min_block_duration_ms };
+        Ok(Head {
+            disk,
+            dir: dir.to_owned(),
+            options,
+            metrics,
+            cut_rule,
+            base: refs.base(),
+            next_id: AtomicU32::new(0),
+            refs: Mutex::new(refs),
+            index: RwLock::default(),
+            pages: RwLock::default(),
+            log: Mutex::new(Log { wal }),
+            chunks: Mutex::new(chunks),
+            full: Mutex::default(),
+            isolation: Isolation::default(),
+            unneeded: Mutex::default(),
+            batches: Mutex::default(),
+            min_valid: AtomicI64::new(min_valid),
+            held_from: AtomicI64::new(min_valid),
+            min_time: AtomicI64::new(i64::MAX),
+            max_time: AtomicI64::new(i64::MIN),
+            replay,
+            old_refs: Mutex::default(),
+        })
+    }
+
+    /// The number that the log knows a series by.
+    #[inline]
+    pub(crate) fn reference(&self, id: u32) -> u64 {
+        self.base + u64::from(id)
+    }
+
+    /// The series of a number of this run.
+    #[inline]
+    pub(crate) fn id_of(&self, reference: u64) -> Option<u32> {
+        reference.checked_sub(self.base).and_then(|id| u32::try_from(id).ok())
+    }
+
+    #[inline]
+    pub(crate) fn page(&self, number: u32) -> Option<Arc<Page>> {
+        self.pages.read().get(&number).cloned()
+    }
+
+    /// The series with these labels, made where it is missing.
+    pub(crate) fn get_or_create(&self, labels: &Labels) -> Result<u32, AppendError> {
+        if let Some(id) = self.index.read().find(labels) {
+            return Ok(id);
+        }
+        check_labels(labels)?;
+        let mut index = self.index.write();
+        if let Some(id) = index.find(labels) {
+            return Ok(id);
+        }
+        let id = self.next_id.load(Relaxed);
+        if id == u32::MAX {
+            return Err(AppendError::Storage(
+                "4,294,967,295 series were created: restart to create more".to_owned(),
+            ));
+        }
+        self.refs.lock().take(id).map_err(|e| AppendError::Storage(e.to_string()))?;
+        self.next_id.store(id + 1, SeqCst);
+        let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
+        let page = self.page(number).unwrap_or_else(|| {
+            let page = Page::new();
+            self.pages.write().insert(number, page.clone());
+            page
+        });
+        page.put(slot);
+        index.insert(id, labels);
+        self.metrics.series_created.fetch_add(1, Relaxed);
+        Ok(id)
+    }
+
+    /// All before it is in blocks that queriers see.
+    pub(crate) fn held_from(&self) -> i64 {
+        self.held_from.load(SeqCst)
+    }
+
+    /// Samples before it are refused: they are in blocks, or a block of that time is being cut.
+    pub(crate) fn min_valid(&self) -> i64 {
+        self.min_valid.load(SeqCst)
+    }
+
+    /// Samples before this are refused: they could belong into a block that is cut already.
+    pub(crate) fn appendable_from(&self) -> i64 {
+        let newest = self.max_time.load(Relaxed);
+        self.min_valid().max(newest.saturating_sub(self.options.min_block_duration_ms / 2))
+    }
+
+    /// Oldest and newest time of the samples held; none where there are none.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        let (min, max) = (self.min_time.load(SeqCst), self.max_time.load(SeqCst));
+        (min <= max).then_some((min, max))
+    }
+
+    pub(crate) fn note_times(&self, mint: i64, maxt: i64) {
+        if mint < self.min_time.load(Relaxed) {
+            self.min_time.fetch_min(mint, SeqCst);
+        }
+        if maxt > self.max_time.load(Relaxed) {
+            self.max_time.fetch_max(maxt, SeqCst);
+        }
+    }
+
+    pub(crate) fn queue_full(&self, series: Vec<u32>) {
+        if !series.is_empty() {
+            self.full.lock().extend(series);
+        }
+    }
+
+    /// Moves full chunks from memory to head chunk files.
+    ///
+    /// # Errors
+    /// Where a file could not be written: the chunks stay in memory, and the next call tries again.
+    pub(crate) fn flush_full(&self) -> Result<(), Error> {
+        let mut queue = std::mem::take(&mut *self.full.lock());
+        while let Some(id) = queue.pop() {
+            if let Err(error) = self.flush_series(id) {
+                queue.push(id);
+                self.full.lock().append(&mut queue);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_series(&self, id: u32) -> Result<(), Error> {
+        let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(()) };
+        let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(()) };
+        let in_memory: Vec<_> = {
+            let state = series.state.lock();
+            let chunks = state.chains().flat_map(|c| &c.full);
+            chunks
+                .filter_map(|c| match &c.data {
+                    FullData::Memory(data) => Some((c.mint, c.maxt, data.clone())),
+                    FullData::File(_) => None,
+                })
+                .collect()
+        };
+        for (mint, maxt, data) in in_memory {
+            let written = self.chunks.lock().write(self.reference(id), mint, maxt, Encoding::Xor, &data)?;
+            let mut state = series.state.lock();
+            let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
+                FullData::Memory(held) => Arc::ptr_eq(held, &data),
+                FullData::File(_) => false,
+            });
+            if let Some(chunk) = chunk {
+                chunk.data = FullData::File(written);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes all that was committed survive a power cut.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        // The syncer is taken under the lock, the wait is not: commits go on meanwhile.
+        let (syncer, segment) = {
+            let log = self.log.lock();
+            (log.wal.syncer(), log.wal.last_segment())
+        };
+        syncer.sync()?;
+        self.metrics.wal_fsyncs.fetch_add(1, Relaxed);
+        self.refs.lock().note_segment(segment)?;
+        Ok(())
+    }
+}
+
+/// Whether labels may name a series: some, without duplicates, not too many.
+fn check_labels(labels: &Labels) -> Result<(), AppendError> {
+    let invalid = |why: String| Err(AppendError::InvalidLabels(why));
+    if labels.is_empty() {
+        return invalid("empty labelset".to_owned());
+    }
+    let mut last = "";
+    for (i, (name, _)) in labels.iter().enumerate() {
+        if name.is_empty() {
+            return invalid("empty label name".to_owned());
+        }
+        if i > 0 && name <= last {
+            return invalid(format!("label name {name:?} is not unique"));
+        }
+        if i >= pairs::MAX_LABELS {
+            return invalid(format!("more than {} labels", pairs::MAX_LABELS));
+        }
+        last = name;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! What a reader takes from a series in the head: chunks as they are at that moment.
+
+use std::sync::Arc;
+
+use model::Labels;
+
+use super::Head;
+use super::series::{Chain, FullData, PAGE_SLOTS, Page, State};
+use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
+use crate::chunk::{self, decode_xor};
+use crate::error::Error;
+
+/// Series read at once by a selection: commits wait for less than a millisecond.
+const AT_ONCE: usize = 4096;
+
+/// A chunk of the head, safe from later appends.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldChunk {
+    pub(crate) mint: i64,
+    pub(crate) maxt: i64,
+    pub(crate) data: HeldData,
+}
+
+/// Where its data is.
+#[derive(Clone, Debug)]
+pub(crate) enum HeldData {
+    Full(Arc<Vec<u8>>),
+    Open(Box<[u8]>),
+    File(HeadChunkRef),
+}
+
+/// What a reader holds of one series.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadPart {
+    pub(crate) chunks: Vec<HeldChunk>,
+    /// Later samples belong to commits that the reader does not see.
+    pub(crate) visible_to: i64,
+}
+
+impl HeldChunk {
+    /// Appends the samples with `mint <= t <= maxt`. `scratch` is for data from files.
+    pub(crate) fn read(
+        &self,
+        reader: &HeadChunkReader,
+        (mint, maxt): (i64, i64),
+        (ts, vs): (&mut Vec<i64>, &mut Vec<f64>),
+        labels: &Labels,
+    ) -> Result<(), Error> {
+        let damaged = |source: chunk::Error| Error::Chunk {
+            series: labels.to_string(),
+            mint: self.mint,
+            maxt: self.maxt,
+            source,
+        };
+        match &self.data {
+            HeldData::Full(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
+            HeldData::Open(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
+            HeldData::File(place) => {
+                let mut data = Vec::new();
+                reader.read(*place, &mut data)?;
+                decode_xor(&data, mint, maxt, ts, vs).map_err(damaged)
+            }
+        }
+    }
+}
+
+/// Takes the chunks of a chain that reach into `mint..=maxt`.
+fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
+    for chunk in &chain.full {
+        if chunk.mint <= maxt && chunk.maxt >= mint {
+            let data = match &chunk.data {
+                FullData::Memory(data) => HeldData::Full(data.clone()),
+                FullData::File(place) => HeldData::File(*place),
+            };
+            held.push(HeldChunk { mint: chunk.mint, maxt: chunk.maxt, data });
+        }
+    }
+    if let (Some(from), Some((to, _))) = (chain.open_min(), chain.last())
+        && from <= maxt
+        && to >= mint
+    {
+        held.push(HeldChunk { mint: from, maxt: to, data: HeldData::Open(chain.open.bytes().into()) });
+    }
+}
+
+impl Head {
+    /// Takes what reaches into `mint..=maxt`, without the last `hidden` samples; none where that is nothing.
+    pub(crate) fn hold_series(
+        &self,
+        state: &State,
+        (mint, maxt): (i64, i64),
+        hidden: u32,
+    ) -> Result<Option<HeadPart>, Error> {
+        let mut chunks = Vec::new();
+        for chain in state.chains() {
+            hold(chain, mint, maxt, &mut chunks);
+        }
+        if chunks.is_empty() {
+            return Ok(None);
+        }
+        let visible_to =
+            if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
+        Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart { chunks, visible_to }))
+    }
+
+    /// The time of the newest sample but `hidden`: rare, so it may decode.
+    fn last_visible(&self, chain: &Chain, mut hidden: usize) -> Result<i64, Error> {
+        let mut held = Vec::new();
+        hold(chain, i64::MIN, i64::MAX, &mut held);
+        let reader = self.chunks.lock().reader();
+        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        for chunk in held.iter().rev() {
+            ts.clear();
+            vs.clear();
+            chunk.read(&reader, (i64::MIN, i64::MAX), (&mut ts, &mut vs), &Labels::empty())?;
+            if let Some(at) = ts.len().checked_sub(hidden + 1) {
+                return Ok(ts[at]);
+            }
+            hidden -= ts.len();
+            if hidden == 0 {
+                return Ok(chunk.mint - 1);
+            }
+        }
+        Ok(i64::MIN)
+    }
+
+    /// Calls `each(id, page, slot)` for series that are there.
+    pub(crate) fn with_series(&self, ids: &[u32], mut each: impl FnMut(u32, &Page, usize)) {
+        let mut last: Option<(u32, Arc<Page>)> = None;
+        for &id in ids {
+            let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
+            if last.as_ref().is_none_or(|(n, _)| *n != number) {
+                last = self.page(number).map(|page| (number, page));
+            }
+            if let Some((n, page)) = &last
+                && *n == number
+            {
+                each(id, page, slot);
+            }
+        }
+    }
+
+    /// The series (by number) that satisfy the matchers and have samples in `mint..=maxt`, in order of their labels.
+    pub(crate) fn select(
+        &self,
+        matchers: &[model::Matcher],
+        (mint, maxt): (i64, i64),
+        sees: u64,
+    ) -> Result<Vec<(Labels, HeadPart)>, Error> {
+        let mut ids;
+        {
+            let index = self.index.read();
+            ids = crate::query::matchers::resolve(&*index, matchers)?;
+        }
+        let mut parts: rustc_hash::FxHashMap<u32, HeadPart> = Default::default();
+        let mut failed = None;
+        for ids in ids.chunks(AT_ONCE) {
+            let selecting = self.isolation.select(sees);
+            self.with_series(ids, |id, page, slot| {
+                let Some(series) = page.series(slot) else { return };
+                let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
+                match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
+                    Ok(Some(part)) => drop(parts.insert(id, part)),
+                    Ok(None) => {}
+                    Err(error) => failed = Some(error),
+                }
+            });
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
+        }
+        ids.retain(|id| parts.contains_key(id));
+        let index = self.index.read();
+        index.sort_by_labels(&mut ids);
+        let with_labels = ids.iter().filter_map(|id| Some((index.labels(*id), parts.remove(id)?)));
+        // a series that was removed in between has no labels any more; its samples are in a block
+        Ok(with_labels.filter(|(labels, _)| !labels.is_empty()).collect())
+    }
+}
+
+/// What a querier sees of the head. The files that its answers lie in stay as long as it does.
+#[derive(Debug)]
+pub(crate) struct View {
+    head: Arc<Head>,
+    pub(crate) sees: u64,
+    pub(crate) reader: HeadChunkReader,
+}
+
+impl View {
+    pub(crate) fn open(head: Arc<Head>) -> Arc<Self> {
+        let sees = head.isolation.open();
+        let reader = head.chunks.lock().reader();
+        Arc::new(View { head, sees, reader })
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.head.isolation.close(self.sees);
+    }
+}

@@ -1,0 +1,414 @@
+//! Replay: reads what the runs before have logged, while this run appends already.
+//!
+//! A record's series number is mapped to the series with the same labels, found or made here; the samples go into a chain
+//! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
+//! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use rustc_hash::FxHashMap;
+
+use super::series::{FullData, Outcome, PAGE_SLOTS};
+use super::{CHUNKS_DIR, Head, WAL_DIR};
+use crate::disk::{self, Disk};
+use crate::error::Error;
+use crate::wal::read::SegmentsReader;
+use crate::wal::records::{RecordType, decode_samples, decode_series};
+use crate::wal::{self, checkpoint};
+
+/// More threads than this only wait for the one that decodes.
+const MAX_WORKERS: usize = 4;
+/// Samples handed to a worker at once.
+const BATCH: usize = 8192;
+/// Batches on the way to a worker: with 24 bytes a sample, under a megabyte each.
+const BATCHES_CAPACITY: usize = 4;
+/// Full chunks waiting in memory for this many series are written at once, so that replay does not outgrow memory.
+const FLUSH_AT: usize = 1 << 16;
+
+/// How far replay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayStatus {
+    /// The first segment that is replayed.
+    pub min: u32,
+    /// The last segment that is replayed.
+    pub max: u32,
+    /// The segment that is being read.
+    pub current: u32,
+    /// Whether all is replayed.
+    pub done: bool,
+}
+
+/// What is replayed, and how far.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    checkpoint: Option<PathBuf>,
+    segments: Vec<u32>,
+    current: AtomicU32,
+    done: AtomicBool,
+    stop: AtomicBool,
+    opened_at_ms: i64,
+    newest: AtomicI64,
+}
+
+/// Numbers of earlier runs.
+#[derive(Debug, Default)]
+pub(crate) struct OldRefs {
+    pub(crate) ids: FxHashMap<u64, u32>,
+    /// The newest sample among them.
+    pub(crate) newest: i64,
+}
+
+type Sample = (u32, i64, f64);
+
+impl Progress {
+    pub(crate) fn new(
+        disk: &dyn Disk,
+        wal_dir: &Path,
+        mut segments: Vec<u32>,
+        now_ms: i64,
+    ) -> Result<Self, wal::Error> {
+        let checkpoint = checkpoint::last(disk, wal_dir)?;
+        if let Some((_, covered)) = &checkpoint {
+            segments.retain(|s| s > covered);
+        }
+        Ok(Progress {
+            current: AtomicU32::new(segments.first().copied().unwrap_or(0)),
+            done: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            checkpoint: checkpoint.map(|(dir, _)| dir),
+            segments,
+            opened_at_ms: now_ms,
+            newest: AtomicI64::new(i64::MIN),
+        })
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.load(SeqCst)
+    }
+
+    /// Makes replay end early: the process is about to end.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, SeqCst);
+    }
+
+    pub(crate) fn status(&self) -> ReplayStatus {
+        ReplayStatus {
+            min: self.segments.first().copied().unwrap_or(0),
+            max: self.segments.last().copied().unwrap_or(0),
+            current: self.current.load(Relaxed),
+            done: self.is_done(),
+        }
+    }
+
+    /// What a query over `mint..=maxt` should say.
+    pub(crate) fn warning(&self, mint: i64, maxt: i64) -> Option<String> {
+        // Logs are in order of time but for stragglers: what lies well before the newest sample read is complete.
+        if self.is_done()
+            || mint > self.opened_at_ms
+            || maxt < self.newest.load(Relaxed).saturating_sub(60 * 60 * 1000)
+        {
+            return None;
+        }
+        let status = self.status();
+        Some(format!(
+            "the write-ahead log is still being replayed (segment {} of {} to {}): samples from before the start may be missing",
+            status.current, status.min, status.max
+        ))
+    }
+}
+
+/// Names of directories with head chunks of earlier runs: their samples are in the log.
+fn aside_name(number: u32) -> String {
+    format!("{CHUNKS_DIR}.replaying.{number}")
+}
+
+/// Renames the head chunk files of the run before: replay makes them anew from the log.
+pub(crate) fn set_chunks_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let chunks = dir.join(CHUNKS_DIR);
+    if !disk.exists(&chunks) || disk.list(&chunks)?.is_empty() {
+        return Ok(());
+    }
+    let free = (0..u32::MAX).map(|n| dir.join(aside_name(n))).find(|p| !disk.exists(p));
+    if let Some(aside) = free {
+        disk.rename(&chunks, &aside)?;
+    }
+    Ok(())
+}
+
+fn remove_aside(head: &Head) -> Result<(), disk::Error> {
+    let prefix = aside_name(0);
+    let prefix = prefix.trim_end_matches('0');
+    for entry in head.disk.list(&head.dir)? {
+        if entry.is_dir && entry.name.starts_with(prefix) {
+            head.disk.remove_dir_all(&head.dir.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
+pub(crate) fn run(head: &Head) {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS);
+    let newest = std::thread::scope(|scope| {
+        let mut senders = Vec::new();
+        let mut threads = Vec::new();
+        for _ in 0..workers {
+            let (sender, receiver) = sync_channel(BATCHES_CAPACITY);
+            senders.push(sender);
+            threads.push(scope.spawn(move || apply(head, &receiver)));
+        }
+        let mut reading = Reading::new(head, senders);
+        reading.read_all();
+        reading.finish();
+        threads.into_iter().filter_map(|t| t.join().ok()).max().unwrap_or(i64::MIN)
+    });
+    if head.replay.stop.load(SeqCst) {
+        return;
+    }
+    head.old_refs.lock().newest = newest;
+    join_chains(head);
+    if let Err(error) = head.flush_full() {
+        tracing::error!(%error, "cannot write head chunks: they stay in memory");
+    }
+    if let Err(error) = remove_aside(head) {
+        tracing::warn!(%error, "cannot remove head chunks of the run before");
+    }
+    head.replay.done.store(true, SeqCst);
+}
+
+/// Puts the replayed samples of each series before those of this run.
+fn join_chains(head: &Head) {
+    let ids: Vec<u32> = head.index.read().ids().to_vec();
+    let mut full = Vec::new();
+    head.with_series(&ids, |id, page, slot| {
+        let Some(series) = page.series(slot) else { return };
+        let mut state = series.state.lock();
+        if let Some(older) = state.replayed.take() {
+            state.chain.prepend(*older);
+            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(_))) {
+                full.push(id);
+            }
+        }
+    });
+    head.queue_full(full);
+}
+
+/// A worker: appends samples to the replayed chains of its share of the series; returns the newest time.
+fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
+    let mut newest = i64::MIN;
+    let mut page = None;
+    let oldest = head.min_valid();
+    for batch in batches {
+        let (mut mint, mut maxt, mut appended) = (i64::MAX, i64::MIN, 0);
+        let mut full = Vec::new();
+        for (id, t, v) in batch {
+            if t < oldest {
+                continue;
+            }
+            let number = id / PAGE_SLOTS as u32;
+            if page.as_ref().is_none_or(|(n, _)| *n != number) {
+                page = head.page(number).map(|p| (number, p));
+            }
+            let Some(series) = page.as_ref().and_then(|(_, p)| p.series(id as usize % PAGE_SLOTS)) else {
+                continue;
+            };
+            let mut state = series.state.lock();
+            match state.replayed.get_or_insert_default().append(t, v, head.cut_rule) {
+                Outcome::Appended => {}
+                Outcome::AppendedAndCut => full.push(id),
+                Outcome::Repeated | Outcome::Duplicate | Outcome::OutOfOrder => continue,
+            }
+            appended += 1;
+            mint = mint.min(t);
+            maxt = maxt.max(t);
+        }
+        head.queue_full(full);
+        if appended > 0 {
+            head.note_times(mint, maxt);
+            newest = newest.max(maxt);
+            head.replay.newest.fetch_max(maxt, Relaxed);
+            head.metrics.samples_replayed.fetch_add(appended, Relaxed);
+        }
+    }
+    newest
+}
+
+/// The thread that reads and decodes.
+struct Reading<'a> {
+    head: &'a Head,
+    senders: Vec<SyncSender<Vec<Sample>>>,
+    batches: Vec<Vec<Sample>>,
+    ids: FxHashMap<u64, u32>,
+    /// Samples whose series no record names; records this version does not read.
+    unknown: AtomicU64,
+    skipped: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn new(head: &'a Head, senders: Vec<SyncSender<Vec<Sample>>>) -> Self {
+        let batches = senders.iter().map(|_| Vec::with_capacity(BATCH)).collect();
+        Reading { head, senders, batches, ids: FxHashMap::default(), unknown: AtomicU64::new(0), skipped: 0 }
+    }
+
+    fn read_all(&mut self) {
+        let head = self.head;
+        if let Some(dir) = &head.replay.checkpoint {
+            match wal::segments(&*head.disk, dir) {
+                Ok(segments) => segments.into_iter().for_each(|s| self.read_segment(dir, s)),
+                Err(error) => self.lost(&error),
+            }
+        }
+        let dir = head.dir.join(WAL_DIR);
+        for (i, &segment) in head.replay.segments.iter().enumerate() {
+            if i > 0 && head.replay.segments[i - 1] + 1 != segment {
+                let before = head.replay.segments[i - 1];
+                self.lost(&wal::Error::Gap { dir: dir.clone(), before, after: segment });
+            }
+            head.replay.current.store(segment, Relaxed);
+            self.read_segment(&dir, segment);
+        }
+    }
+
+    fn lost(&self, error: &dyn std::error::Error) {
+        self.head.metrics.wal_corruptions.fetch_add(1, Relaxed);
+        tracing::error!(%error, "a part of the write-ahead log cannot be read: starting without it");
+    }
+
+    fn read_segment(&mut self, dir: &Path, segment: u32) {
+        if self.head.replay.stop.load(SeqCst) {
+            return;
+        }
+        let disk = &self.head.disk;
+        let torn = SegmentsReader::range(disk.clone(), dir, segment, segment).and_then(|mut reader| {
+            while let Some(entry) = reader.next()? {
+                if self.head.replay.stop.load(SeqCst) {
+                    return Ok(None);
+                }
+                self.record(entry.record, segment, entry.offset);
+            }
+            Ok(reader.torn_tail())
+        });
+        match torn {
+            Ok(None) => {}
+            Ok(Some((_, offset))) => {
+                tracing::info!(
+                    segment,
+                    offset,
+                    "the write-ahead log ends within a record, as after a crash: cut there"
+                );
+                if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
+                    tracing::warn!(%error, "cannot cut the torn end of a segment");
+                }
+            }
+            Err(error) => {
+                self.lost(&error);
+                if let wal::Error::Corrupt { path, offset, .. } = &error
+                    && let Err(error) = set_damage_aside(self.head, dir, segment, path, *offset)
+                {
+                    tracing::error!(%error, "cannot set a damaged segment aside");
+                }
+            }
+        }
+        self.hand_over();
+    }
+
+    fn record(&mut self, record: &[u8], segment: u32, offset: u64) {
+        let head = self.head;
+        let decoded = match RecordType::of(record) {
+            Some(RecordType::Series) => {
+                decode_series(record, |reference, labels| match head.get_or_create(&labels) {
+                    Ok(id) => drop(self.ids.insert(reference, id)),
+                    Err(error) => tracing::error!(%error, series = %labels, "cannot replay a series"),
+                })
+            }
+            Some(RecordType::Samples) => {
+                let Reading { ids, batches, senders, unknown, .. } = self;
+                let oldest = head.min_valid();
+                decode_samples(record, |reference, t, v| {
+                    let Some(&id) = ids.get(&reference) else {
+                        if t >= oldest {
+                            unknown.fetch_add(1, Relaxed);
+                        }
+                        return;
+                    };
+                    let worker = id as usize / PAGE_SLOTS % batches.len();
+                    let batch = &mut batches[worker];
+                    batch.push((id, t, v));
+                    if batch.len() == BATCH {
+                        let full = std::mem::replace(batch, Vec::with_capacity(BATCH));
+                        let _ = senders[worker].send(full); // a worker ends only after this side
+                    }
+                })
+            }
+            _ => {
+                self.skipped += 1;
+                Ok(())
+            }
+        };
+        if let Err(error) = decoded {
+            head.metrics.wal_corruptions.fetch_add(1, Relaxed);
+            tracing::error!(segment, offset, %error, "a record of the write-ahead log cannot be decoded: left out");
+        }
+        if head.full.lock().len() > FLUSH_AT
+            && let Err(error) = head.flush_full()
+        {
+            tracing::error!(%error, "cannot write head chunks: they stay in memory");
+        }
+    }
+
+    fn hand_over(&mut self) {
+        for (batch, sender) in self.batches.iter_mut().zip(&self.senders) {
+            if !batch.is_empty() {
+                let _ = sender.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
+            }
+        }
+    }
+
+    fn finish(self) {
+        let unknown = self.unknown.into_inner();
+        if unknown > 0 || self.skipped > 0 {
+            tracing::warn!(
+                samples_without_series = unknown,
+                records_of_other_kinds = self.skipped,
+                "parts of the write-ahead log were not replayed"
+            );
+        }
+        self.head.metrics.wal_unknown_samples.fetch_add(unknown, Relaxed);
+        self.head.old_refs.lock().ids = self.ids;
+    }
+}
+
+/// Cuts a record that was not written to its end, so that the next segment follows a whole record.
+fn cut_torn_tail(disk: &dyn Disk, dir: &Path, segment: u32, offset: u64) -> Result<(), disk::Error> {
+    let mut file = disk.append(&wal::segment_path(dir, segment))?;
+    file.truncate(offset)?;
+    file.sync()
+}
+
+/// Renames a damaged segment to `<segment>.corrupt` and writes its good part anew under its name. Nothing is deleted.
+fn set_damage_aside(head: &Head, dir: &Path, segment: u32, path: &Path, offset: u64) -> Result<(), Error> {
+    let disk = &head.disk;
+    let bytes = disk.read(path)?;
+    let good = bytes.get(..usize::try_from(offset).unwrap_or(usize::MAX)).unwrap_or(&bytes);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let numbered = |n: u32| if n == 0 { format!("{name}.corrupt") } else { format!("{name}.corrupt.{n}") };
+    let aside = (0..u32::MAX).map(|n| dir.join(numbered(n))).find(|p| !disk.exists(p)).unwrap_or_default();
+    let temporary = dir.join(format!("{name}.tmp"));
+    let mut file = disk.create(&temporary)?;
+    file.write(good)?;
+    file.sync()?;
+    drop(file);
+    disk.rename(path, &aside)?;
+    disk.rename(&temporary, path)?;
+    disk.sync_dir(dir)?;
+    tracing::error!(damaged = %aside.display(), offset, lost = bytes.len() - good.len(), "set a damaged segment aside");
+    // The damage may lie within a record whose first parts are whole: that record goes too.
+    let mut reader = SegmentsReader::range(disk.clone(), dir, segment, segment)?;
+    while reader.next()?.is_some() {}
+    if let Some((_, offset)) = reader.torn_tail() {
+        cut_torn_tail(&**disk, dir, segment, offset)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What happens once samples are in a block: they leave memory, head chunk files and the log.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use super::series::PAGE_SLOTS;
+use super::{Head, WAL_DIR};
+use crate::error::Error;
+use crate::wal::checkpoint;
+
+impl Head {
+    /// From now on samples before `mint` are refused; waits for commits under way.
+    pub(crate) fn refuse_before(&self, mint: i64) {
+        let _log = self.log.lock();
+        self.min_valid.fetch_max(mint, SeqCst);
+    }
+
+    /// Drops the samples before `mint`, which a block has, and the series that have nothing else.
+    pub(crate) fn truncate(&self, mint: i64) -> Result<(), Error> {
+        self.refuse_before(mint);
+        self.held_from.fetch_max(mint, SeqCst);
+        // Commits that come meanwhile lower it again by their own times.
+        self.min_time.store(i64::MAX, SeqCst);
+        let mut idle = Vec::new();
+        let ids: Vec<u32> = self.index.read().ids().to_vec();
+        self.with_series(&ids, |id, page, slot| {
+            let Some(series) = page.series(slot) else { return };
+            let mut state = series.state.lock();
+            for chain in state.chains_mut() {
+                chain.truncate(mint);
+            }
+            if let Some(oldest) = state.chains().filter_map(|c| c.min_time()).min() {
+                self.min_time.fetch_min(oldest.max(mint), SeqCst);
+            } else if state.is_idle() {
+                idle.push(id);
+            }
+        });
+        self.remove_idle(&idle);
+        if self.min_time.load(SeqCst) == i64::MAX {
+            // Nothing is left; what comes next may be of any time from `mint` on.
+            let _log = self.log.lock();
+            if self.min_time.load(SeqCst) == i64::MAX {
+                self.max_time.store(i64::MIN, SeqCst);
+            }
+        }
+        self.chunks.lock().cut_file()?;
+        *self.unneeded.lock() = Some((mint, self.isolation.mark()));
+        self.metrics.head_truncations.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Removes head chunk files that lie before the last truncation, once no querier from before it is open.
+    pub(crate) fn remove_unneeded_files(&self) -> Result<(), Error> {
+        let mut unneeded = self.unneeded.lock();
+        if let Some((mint, mark)) = *unneeded
+            && self.isolation.is_past(mark)
+        {
+            self.chunks.lock().truncate(mint)?;
+            *unneeded = None;
+        }
+        Ok(())
+    }
+
+    /// Removes those of these series (rising) that are still idle.
+    fn remove_idle(&self, candidates: &[u32]) {
+        // Under the index's lock nobody can find a series by its labels; who found it before sees that it is dead.
+        let mut index = self.index.write();
+        let mut dead = Vec::new();
+        let mut empty_pages = Vec::new();
+        self.with_series(candidates, |id, page, slot| {
+            let Some(series) = page.series(slot) else { return };
+            let mut state = series.state.lock();
+            if state.dead || !state.is_idle() {
+                return;
+            }
+            state.dead = true;
+            dead.push(id);
+            if page.retire() {
+                empty_pages.push(id / PAGE_SLOTS as u32);
+            }
+        });
+        if dead.is_empty() {
+            return;
+        }
+        index.remove(&dead);
+        let mut pages = self.pages.write();
+        for number in empty_pages {
+            pages.remove(&number);
+        }
+        let left = pages.len();
+        pages.shrink_to(left * 2);
+        self.metrics.series_removed.fetch_add(dead.len() as u64, Relaxed);
+    }
+
+    /// How many chunks are held.
+    pub(crate) fn num_chunks(&self) -> u64 {
+        let ids: Vec<u32> = self.index.read().ids().to_vec();
+        let mut chunks = 0;
+        self.with_series(&ids, |_, page, slot| {
+            if let Some(series) = page.series(slot) {
+                chunks += series.state.lock().chains().map(|c| c.num_chunks() as u64).sum::<u64>();
+            }
+        });
+        chunks
+    }
+
+    /// Ends the open chunks of series that ended with a staleness mark: their room is given back.
+    pub(crate) fn close_ended(&self) {
+        let ids: Vec<u32> = self.index.read().ids().to_vec();
+        let mut full = Vec::new();
+        self.with_series(&ids, |id, page, slot| {
+            let Some(series) = page.series(slot) else { return };
+            let mut state = series.state.lock();
+            let ended = state.pending == 0 && state.chain.last().is_some_and(|(_, v)| model::is_stale(v));
+            if ended && state.chain.cut() {
+                full.push(id);
+            }
+        });
+        self.queue_full(full);
+    }
+
+    /// Rewrites the older two thirds of the log as a checkpoint of what is still needed, and drops them.
+    pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), Error> {
+        let wal_dir = self.dir.join(WAL_DIR);
+        let (first, last) = {
+            let mut log = self.log.lock();
+            let current = log.wal.next_segment()?;
+            (log.wal.first_segment(), current.saturating_sub(1))
+        };
+        self.sync()?;
+        if last <= first {
+            return Ok(());
+        }
+        let last = first + (last - first) * 2 / 3;
+        let old_refs = self.old_refs.lock();
+        let index = self.index.read();
+        let live: rustc_hash::FxHashSet<u32> = index.ids().iter().copied().collect();
+        drop(index);
+        let keep = |reference: u64| {
+            let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
+            id.is_some_and(|id| live.contains(&id))
+        };
+        checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, self.options.wal_compression)?;
+        drop(old_refs);
+        self.log.lock().wal.truncate(last + 1)?;
+        checkpoint::remove_before(&*self.disk, &wal_dir, last)?;
+        self.metrics.checkpoints.fetch_add(1, Relaxed);
+        let mut old_refs = self.old_refs.lock();
+        if old_refs.newest < mint && self.replay.status().max <= last {
+            // No sample under an old number is left anywhere.
+            old_refs.ids = Default::default();
+        }
+        Ok(())
+    }
+}

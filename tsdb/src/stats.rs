@@ -1,0 +1,243 @@
+//! What the database says of itself: counters, and the cardinality of the head.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::db::Db;
+
+/// Counters since the start; all only grow.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Samples made visible.
+    pub samples_appended: AtomicU64,
+    /// Samples read back from the log at the start.
+    pub samples_replayed: AtomicU64,
+    /// Samples refused as older than the newest of their series.
+    pub out_of_order: AtomicU64,
+    /// Samples refused as another value at the same time.
+    pub duplicates: AtomicU64,
+    /// Samples refused as older than what the head takes.
+    pub out_of_bounds: AtomicU64,
+    /// Series made in the head.
+    pub series_created: AtomicU64,
+    /// Series that left the head.
+    pub series_removed: AtomicU64,
+    /// Damaged places met in the log.
+    pub wal_corruptions: AtomicU64,
+    /// Samples in the log whose series no record names.
+    pub wal_unknown_samples: AtomicU64,
+    /// Damaged chunks met in head chunk files when a block was cut.
+    pub head_chunk_corruptions: AtomicU64,
+    /// Times the log was synced.
+    pub wal_fsyncs: AtomicU64,
+    /// Times syncing the log failed.
+    pub wal_fsync_failures: AtomicU64,
+    /// Checkpoints written.
+    pub checkpoints: AtomicU64,
+    /// Times a range of samples left the head.
+    pub head_truncations: AtomicU64,
+    /// Blocks cut from the head.
+    pub head_compactions: AtomicU64,
+    /// Compactions of blocks.
+    pub compactions: AtomicU64,
+    /// Compactions, of head or blocks, that failed.
+    pub compactions_failed: AtomicU64,
+    /// Blocks removed because of their age.
+    pub retention_time_deletions: AtomicU64,
+    /// Blocks removed because of the size limit.
+    pub retention_size_deletions: AtomicU64,
+    /// Blocks that could not be opened.
+    pub blocks_damaged: AtomicU64,
+}
+
+/// The size of the storage now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Series in the head.
+    pub head_series: u64,
+    /// Chunks in the head.
+    pub head_chunks: u64,
+    /// Oldest time in the head, milliseconds; none where it is empty.
+    pub head_min_time: Option<i64>,
+    /// Newest time in the head, milliseconds; none where it is empty.
+    pub head_max_time: Option<i64>,
+    /// Oldest time anywhere, milliseconds.
+    pub lowest_time: Option<i64>,
+    /// Blocks.
+    pub blocks: u64,
+    /// Bytes of the blocks.
+    pub block_bytes: u64,
+    /// Bytes of the log.
+    pub wal_bytes: u64,
+    /// The segment of the log that is being written.
+    pub wal_segment: u32,
+    /// Bytes of the head chunk files.
+    pub head_chunk_bytes: u64,
+}
+
+/// A name and a figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What is counted.
+    pub name: String,
+    /// How much of it there is.
+    pub value: u64,
+}
+
+/// The cardinality of the head, as `/api/v1/status/tsdb` tells it. Lists begin with the greatest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadStats {
+    /// Series.
+    pub num_series: u64,
+    /// Distinct pairs of name and value.
+    pub num_label_pairs: u64,
+    /// Chunks.
+    pub chunk_count: u64,
+    /// Oldest time, milliseconds; `i64::MAX` where the head is empty.
+    pub min_time: i64,
+    /// Newest time, milliseconds; `i64::MIN` where the head is empty.
+    pub max_time: i64,
+    /// Series of each metric.
+    pub series_count_by_metric_name: Vec<Stat>,
+    /// Values of each label.
+    pub label_value_count_by_label_name: Vec<Stat>,
+    /// Bytes that each label's values would take if every series had its own copy.
+    pub memory_in_bytes_by_label_name: Vec<Stat>,
+    /// Series of each `name=value`.
+    pub series_count_by_label_value_pair: Vec<Stat>,
+}
+
+/// The greatest of a stream, in a list that never grows beyond twice its limit.
+struct Top {
+    limit: usize,
+    list: Vec<Stat>,
+    least: u64,
+}
+
+impl Top {
+    fn new(limit: usize) -> Self {
+        Top { limit, list: Vec::new(), least: 0 }
+    }
+
+    fn offer(&mut self, value: u64, name: impl FnOnce() -> String) {
+        if self.limit == 0 || (self.list.len() >= self.limit && value <= self.least) {
+            return;
+        }
+        self.list.push(Stat { name: name(), value });
+        if self.list.len() >= self.limit.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.list.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
+        self.list.truncate(self.limit);
+        if self.list.len() == self.limit {
+            self.least = self.list.last().map_or(0, |s| s.value);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Stat> {
+        self.cut();
+        self.list
+    }
+}
+
+impl Db {
+    /// The cardinality of the head; lists of at most `limit` entries.
+    pub fn stats(&self, limit: usize) -> HeadStats {
+        let head = self.head();
+        let chunk_count = head.num_chunks();
+        let (min_time, max_time) = head.times().unwrap_or((i64::MAX, i64::MIN));
+        let index = head.index.read();
+        let (mut metrics, mut values, mut bytes, mut pairs) =
+            (Top::new(limit), Top::new(limit), Top::new(limit), Top::new(limit));
+        let mut current: Option<(String, u64, u64)> = None;
+        let mut end_name = |name: &str, count: u64, size: u64| {
+            values.offer(count, || name.to_owned());
+            bytes.offer(size, || name.to_owned());
+        };
+        index.for_each_pair(|name, value, series| {
+            let (count, size) = (series.len() as u64, (value.len() * series.len()) as u64);
+            if name == model::labels::METRIC_NAME {
+                metrics.offer(count, || value.to_owned());
+            }
+            pairs.offer(count, || format!("{name}={value}"));
+            match &mut current {
+                Some((n, values, bytes)) if n == name => {
+                    *values += 1;
+                    *bytes += size;
+                }
+                _ => {
+                    if let Some((n, values, bytes)) = current.take() {
+                        end_name(&n, values, bytes);
+                    }
+                    current = Some((name.to_owned(), 1, size));
+                }
+            }
+        });
+        if let Some((name, values, bytes)) = current {
+            end_name(&name, values, bytes);
+        }
+        HeadStats {
+            num_series: index.len() as u64,
+            num_label_pairs: index.num_pairs() as u64,
+            chunk_count,
+            min_time,
+            max_time,
+            series_count_by_metric_name: metrics.finish(),
+            label_value_count_by_label_name: values.finish(),
+            memory_in_bytes_by_label_name: bytes.finish(),
+            series_count_by_label_value_pair: pairs.finish(),
+        }
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.head().metrics
+    }
+
+    /// The size of the storage now.
+    pub fn sizes(&self) -> Sizes {
+        let head = self.head();
+        let blocks = self.inner().blocks.load();
+        let times = head.times();
+        let (wal_bytes, wal_segment) = {
+            let log = head.log.lock();
+            (log.wal.size(), log.wal.last_segment())
+        };
+        Sizes {
+            head_series: head.index.read().len() as u64,
+            head_chunks: head.num_chunks(),
+            head_min_time: times.map(|t| t.0),
+            head_max_time: times.map(|t| t.1),
+            lowest_time: blocks.iter().map(|b| b.meta().min_time).chain(times.map(|t| t.0)).min(),
+            blocks: blocks.len() as u64,
+            block_bytes: blocks.iter().map(|b| b.size()).sum(),
+            wal_bytes,
+            wal_segment,
+            head_chunk_bytes: head.chunks.lock().size(),
+        }
+    }
+
+    /// Samples appended since the start.
+    pub fn samples_appended(&self) -> u64 {
+        self.metrics().samples_appended.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_stay() {
+        let mut top = Top::new(3);
+        for i in 0..100u64 {
+            top.offer(i * 37 % 101, || format!("n{i}"));
+        }
+        let mut all: Vec<u64> = (0..100).map(|i| i * 37 % 101).collect();
+        all.sort_by(|a, b| b.cmp(a));
+        assert_eq!(top.finish().iter().map(|s| s.value).collect::<Vec<_>>(), all[..3]);
+    }
+}

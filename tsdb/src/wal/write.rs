@@ -1,0 +1,331 @@
+//! Writing the log: batches of records into pages, one write(2) a batch.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, part, segment_path, tail};
+use crate::disk::{self, Disk, File, Syncer};
+use crate::encoding::crc32c;
+
+/// A batch buffer above this size is given back after the write: an idle log costs little memory.
+const KEEP_BUFFER: usize = 1 << 20;
+
+/// A log that is being written.
+pub struct Wal {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    segment_size: u64,
+    compressor: Compressor,
+    first: u32,
+    segment: u32,
+    file: Box<dyn File>,
+    /// Bytes of the segments before the present one, to answer [`Wal::size`].
+    closed_bytes: Vec<(u32, u64)>,
+    /// Segments and directory entries that are not yet known to be durable, besides the present segment.
+    unsynced: Arc<Mutex<Vec<Arc<dyn Syncer>>>>,
+    /// Fragments of the batch that is being built.
+    batch: Vec<u8>,
+    /// A failed write may have left bytes behind the end: cut them before the next one.
+    torn: bool,
+}
+
+impl std::fmt::Debug for Wal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Wal({}, segment {})", self.dir.display(), self.segment)
+    }
+}
+
+impl Wal {
+    /// Opens a log's directory (made if it is missing) and begins a NEW segment behind the last one, so that a torn tail is never
+    /// appended to. A record that a crash tore at the end of the last segment is cut off, after its bytes were copied to
+    /// `<segment>.torn`: no program that reads the log later takes it for damage.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: WalOptions) -> Result<Self, Error> {
+        disk.create_dir_all(dir)?;
+        let mut closed = super::segments_with_len(&*disk, dir)?;
+        let segment = match closed.last_mut() {
+            Some((last, len)) => {
+                *len = tail::cut_torn(&*disk, dir, *last, *len)?;
+                *last + 1
+            }
+            None => 0,
+        };
+        let unsynced = Arc::new(Mutex::new(Vec::new()));
+        let file = begin_segment(&disk, dir, segment, &unsynced)?;
+        let pages = options.segment_size.div_ceil(PAGE_SIZE as u64).max(1);
+        Ok(Wal {
+            first: closed.first().map_or(segment, |&(first, _)| first),
+            segment,
+            file,
+            closed_bytes: closed,
+            unsynced,
+            batch: Vec::new(),
+            torn: false,
+            compressor: Compressor::new(options.compression),
+            segment_size: pages * PAGE_SIZE as u64,
+            dir: dir.to_owned(),
+            disk,
+        })
+    }
+
+    /// Writes a batch of records with one write(2), or one per segment where it crosses into the next. What it wrote survives
+    /// kill -9 once it returned; a power cut only after [`Wal::sync`]. After an error nothing behind the last complete segment of the batch
+    /// counts as written, and the log can be written on once the disk works again.
+    pub fn log(&mut self, records: &[&[u8]]) -> Result<(), Error> {
+        self.batch.clear();
+        for record in records {
+            let (record, flag) = self.compressor.compress(record)?;
+            let at = self.file.len() + self.batch.len() as u64;
+            if at > 0 && framed_end(at, record.len()) > self.segment_size {
+                write_batch(&mut *self.file, &mut self.batch, &mut self.torn)?;
+                roll(
+                    &self.disk,
+                    &self.dir,
+                    &mut self.segment,
+                    &mut self.file,
+                    &mut self.closed_bytes,
+                    &self.unsynced,
+                )?;
+            }
+            frame(&mut self.batch, self.file.len(), record, flag);
+        }
+        write_batch(&mut *self.file, &mut self.batch, &mut self.torn)?;
+        if self.batch.capacity() > KEEP_BUFFER {
+            self.batch = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Makes all that was logged durable.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        Ok(self.syncer().sync()?)
+    }
+
+    /// Makes all that has been logged until now durable, without holding the log meanwhile: call its `sync` from another thread.
+    pub fn syncer(&self) -> Arc<dyn Syncer> {
+        Arc::new(LogSyncer { old: Arc::clone(&self.unsynced), present: self.file.syncer() })
+    }
+
+    /// Ends the present segment and begins the next; returns the new one's number. The old one is made durable by the next
+    /// [`Wal::sync`].
+    pub fn next_segment(&mut self) -> Result<u32, Error> {
+        write_batch(&mut *self.file, &mut Vec::new(), &mut self.torn)?;
+        roll(
+            &self.disk,
+            &self.dir,
+            &mut self.segment,
+            &mut self.file,
+            &mut self.closed_bytes,
+            &self.unsynced,
+        )?;
+        Ok(self.segment)
+    }
+
+    /// Removes the segments below the given number; never the present one.
+    pub fn truncate(&mut self, before: u32) -> Result<(), Error> {
+        while let Some(&(segment, _)) = self.closed_bytes.first() {
+            if segment >= before {
+                break;
+            }
+            match self.disk.remove_file(&segment_path(&self.dir, segment)) {
+                Err(e) if !e.is_not_found() => return Err(e.into()),
+                _ => {}
+            }
+            self.closed_bytes.remove(0);
+            self.first = segment + 1;
+        }
+        Ok(())
+    }
+
+    /// The oldest segment that is there.
+    pub fn first_segment(&self) -> u32 {
+        self.first
+    }
+
+    /// The segment that is being written.
+    pub fn last_segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// Bytes of all segments (without checkpoints).
+    pub fn size(&self) -> u64 {
+        self.closed_bytes.iter().map(|&(_, len)| len).sum::<u64>() + self.file.len()
+    }
+
+    /// The log's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// Creates a segment's file and notes that the directory must be synced.
+fn begin_segment(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    segment: u32,
+    unsynced: &Mutex<Vec<Arc<dyn Syncer>>>,
+) -> Result<Box<dyn File>, Error> {
+    let file = disk.create(&segment_path(dir, segment))?;
+    unsynced.lock().push(Arc::new(DirSyncer { disk: Arc::clone(disk), dir: dir.to_owned() }));
+    Ok(file)
+}
+
+/// Pads the present segment to a whole page and begins the next.
+fn roll(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    segment: &mut u32,
+    file: &mut Box<dyn File>,
+    closed: &mut Vec<(u32, u64)>,
+    unsynced: &Mutex<Vec<Arc<dyn Syncer>>>,
+) -> Result<(), Error> {
+    let padding = file.len().next_multiple_of(PAGE_SIZE as u64) - file.len();
+    // Zeros that cannot be written are no loss: readers take the end of a segment for padding.
+    let _ = file.write(&[0; PAGE_SIZE][..padding as usize]);
+    let next = begin_segment(disk, dir, *segment + 1, unsynced)?;
+    unsynced.lock().push(file.syncer());
+    closed.push((*segment, file.len()));
+    *file = next;
+    *segment += 1;
+    Ok(())
+}
+
+fn write_batch(file: &mut dyn File, batch: &mut Vec<u8>, torn: &mut bool) -> Result<(), Error> {
+    if *torn {
+        file.truncate(file.len())?;
+        *torn = false;
+    }
+    if !batch.is_empty() {
+        let written = file.write(batch);
+        batch.clear();
+        *torn = written.is_err();
+        written?;
+    }
+    Ok(())
+}
+
+/// Where a record of `len` bytes ends if it begins at `at`: with padding and the headers of all its fragments.
+fn framed_end(mut at: u64, mut len: usize) -> u64 {
+    loop {
+        let room = PAGE_SIZE - (at % PAGE_SIZE as u64) as usize;
+        if room < FRAGMENT_HEADER {
+            at += room as u64;
+            continue;
+        }
+        let part = len.min(room - FRAGMENT_HEADER);
+        at += (FRAGMENT_HEADER + part) as u64;
+        len -= part;
+        if len == 0 {
+            return at;
+        }
+    }
+}
+
+/// Appends a record's fragments to the batch, which will be written at offset `start` of the segment.
+fn frame(batch: &mut Vec<u8>, start: u64, record: &[u8], flag: u8) {
+    let mut rest = record;
+    let mut is_first = true;
+    loop {
+        let at = start + batch.len() as u64;
+        let room = PAGE_SIZE - (at % PAGE_SIZE as u64) as usize;
+        if room < FRAGMENT_HEADER {
+            batch.resize(batch.len() + room, 0);
+            continue;
+        }
+        let (data, behind) = rest.split_at(rest.len().min(room - FRAGMENT_HEADER));
+        rest = behind;
+        let kind = match (is_first, rest.is_empty()) {
+            (true, true) => part::FULL,
+            (true, false) => part::FIRST,
+            (false, true) => part::LAST,
+            (false, false) => part::MIDDLE,
+        };
+        batch.push(kind | flag);
+        batch.extend_from_slice(&(data.len() as u16).to_be_bytes());
+        batch.extend_from_slice(&crc32c(data).to_be_bytes());
+        batch.extend_from_slice(data);
+        is_first = false;
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
+/// Compresses records into its own buffer.
+struct Compressor {
+    compression: Compression,
+    snappy: snap::raw::Encoder,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    out: Vec<u8>,
+}
+
+impl Compressor {
+    fn new(compression: Compression) -> Self {
+        Compressor { compression, snappy: snap::raw::Encoder::new(), zstd: None, out: Vec::new() }
+    }
+
+    /// The record as it should be written, and the flag that says so. What does not shrink stays as it is.
+    fn compress<'a>(&'a mut self, record: &'a [u8]) -> Result<(&'a [u8], u8), Error> {
+        let fail = |reason: String| Error::Compress { len: record.len(), reason };
+        let (len, flag) = match self.compression {
+            Compression::None => return Ok((record, 0)),
+            _ if record.is_empty() => return Ok((record, 0)),
+            Compression::Snappy => {
+                let bound = snap::raw::max_compress_len(record.len());
+                if self.out.len() < bound {
+                    self.out.resize(bound, 0);
+                }
+                let len = self.snappy.compress(record, &mut self.out).map_err(|e| fail(e.to_string()))?;
+                (len, part::SNAPPY)
+            }
+            Compression::Zstd => {
+                let compressor = match &mut self.zstd {
+                    Some(compressor) => compressor,
+                    // Level 1: the fastest, as Prometheus uses.
+                    none => none.insert(zstd::bulk::Compressor::new(1).map_err(|e| fail(e.to_string()))?),
+                };
+                let bound = zstd::zstd_safe::compress_bound(record.len());
+                if self.out.len() < bound {
+                    self.out.resize(bound, 0);
+                }
+                let len = compressor
+                    .compress_to_buffer(record, &mut self.out[..])
+                    .map_err(|e| fail(e.to_string()))?;
+                (len, part::ZSTD)
+            }
+        };
+        if len < record.len() { Ok((&self.out[..len], flag)) } else { Ok((record, 0)) }
+    }
+}
+
+#[derive(Debug)]
+struct DirSyncer {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl Syncer for DirSyncer {
+    fn sync(&self) -> Result<(), disk::Error> {
+        self.disk.sync_dir(&self.dir)
+    }
+}
+
+/// Syncs what earlier segments left, then the present one.
+#[derive(Debug)]
+struct LogSyncer {
+    old: Arc<Mutex<Vec<Arc<dyn Syncer>>>>,
+    present: Arc<dyn Syncer>,
+}
+
+impl Syncer for LogSyncer {
+    fn sync(&self) -> Result<(), disk::Error> {
+        let old = self.old.lock().clone();
+        for syncer in &old {
+            syncer.sync()?;
+        }
+        // Only what was synced leaves the list: others may have come meanwhile, and a failed one stays.
+        self.old.lock().retain(|s| !old.iter().any(|done| Arc::ptr_eq(s, done)));
+        self.present.sync()
+    }
+}
