@@ -106,6 +106,19 @@ fn refusals() {
 }
 
 #[test]
+fn trees_as_json() {
+    let expr = parse("sum by (a) (rate(x{b!=\"c\"}[5m] offset 1m)) > on(a) group_left y @ end()").unwrap();
+    let json = promql::to_json(&expr);
+    assert_eq!(json["type"], "binaryExpr");
+    assert_eq!(json["matching"]["card"], "many-to-one");
+    let rate = &json["lhs"]["expr"];
+    assert_eq!(rate["func"]["name"], "rate");
+    assert_eq!((&rate["args"][0]["range"], &rate["args"][0]["offset"]), (&300_000.into(), &60_000.into()));
+    assert_eq!(rate["args"][0]["matchers"][0]["type"], "!=");
+    assert_eq!(json["rhs"]["startOrEnd"], "end");
+}
+
+#[test]
 fn optional_features_are_off() {
     for text in ["limitk(1, x)", "info(x)", "a + fill(0) b", "x smoothed", "rate(x[1m] anchored)"] {
         assert!(parse(text).is_err() && parse_with(text, &Features::all()).is_ok(), "{text}");
