@@ -21,16 +21,20 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(up::Options::augment_args(
-            Command::new("up").about("Watch this machine: agent, server and web app in one process, without configuration"),
+            Command::new("up")
+                .about("Watch this machine: agent, server and web app in one process, without configuration"),
         ))
         .subcommand(server::Options::augment_args(
-            Command::new("server").about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
+            Command::new("server")
+                .about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
         ))
         .subcommand(agent::Options::augment_args(
-            Command::new("agent").about("The metrics of a node, its containers and its share of the cluster's state"),
+            Command::new("agent")
+                .about("The metrics of a node, its containers and its share of the cluster's state"),
         ))
         .subcommand(operator::Options::augment_args(
-            Command::new("operator").about("Turns ServiceMonitors and Prometheus resources into running servers"),
+            Command::new("operator")
+                .about("Turns ServiceMonitors and Prometheus resources into running servers"),
         ))
 }
 

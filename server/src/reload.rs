@@ -58,7 +58,10 @@ fn read(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = String::new();
     if path.extension().is_some_and(|e| e == "gz") {
-        flate2::read::GzDecoder::new(file).take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(failed)?;
+        flate2::read::GzDecoder::new(file)
+            .take(MAX_CONFIG_BYTES)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
         text = expand_environment(&text, |name| std::env::var(name).ok());
     } else {
         file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(failed)?;
