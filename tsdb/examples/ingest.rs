@@ -61,12 +61,12 @@ fn reopen(dir: &std::path::Path, series: usize) -> Result<(), Box<dyn std::error
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     println!("replaying: {:?}, {:.2} s of CPU", clock.monotonic() - began, cpu());
+    println!("resident after replay: {} bytes a series", (rss_kib() - before) * 1024 / series as u64);
     let (mut ts, mut vs) = (Vec::new(), Vec::new());
     for entry in db.querier().select(&[model::Matcher::equal("job", "kubelet")], i64::MIN, i64::MAX)? {
         entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs)?;
     }
     println!("samples: {}", ts.len());
-    println!("resident after replay: {} bytes a series", (rss_kib() - before) * 1024 / series as u64);
     Ok(())
 }
 
