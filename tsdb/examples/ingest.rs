@@ -36,6 +36,14 @@ fn value(i: usize, round: usize) -> f64 {
     }
 }
 
+/// Where the data goes: `TSDB_INGEST_DIR`, which is kept, or a temporary directory.
+fn directory(name: &str) -> (std::path::PathBuf, bool) {
+    match std::env::var_os("TSDB_INGEST_DIR") {
+        Some(dir) => (dir.into(), true),
+        None => (std::env::temp_dir().join(format!("tsdb-{name}-{}", std::process::id())), false),
+    }
+}
+
 /// Seconds of CPU that this process has used: other work on the machine does not count.
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -54,6 +62,11 @@ fn reopen(dir: &std::path::Path, series: usize) -> Result<(), Box<dyn std::error
     }
     println!("replaying: {:?}, {:.2} s of CPU", clock.monotonic() - began, cpu());
     println!("resident after replay: {} bytes a series", (rss_kib() - before) * 1024 / series as u64);
+    let (mut ts, mut vs) = (Vec::new(), Vec::new());
+    for entry in db.querier().select(&[model::Matcher::equal("job", "kubelet")], i64::MIN, i64::MAX)? {
+        entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs)?;
+    }
+    println!("samples: {}", ts.len());
     Ok(())
 }
 
@@ -61,7 +74,7 @@ fn reopen(dir: &std::path::Path, series: usize) -> Result<(), Box<dyn std::error
 fn history() -> Result<(), Box<dyn std::error::Error>> {
     const SERIES: usize = 20_000;
     const MINUTE: i64 = 60_000;
-    let dir = std::env::temp_dir().join(format!("tsdb-history-{}", std::process::id()));
+    let (dir, keep) = directory("history");
     let clock = SystemClock::shared();
     let start = clock.now_ms() - 1440 * MINUTE;
     let db = Db::open(&dir, Options::default(), clock.clone())?;
@@ -125,7 +138,9 @@ fn history() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     drop(db);
-    std::fs::remove_dir_all(&dir)?;
+    if !keep {
+        std::fs::remove_dir_all(&dir)?;
+    }
     Ok(())
 }
 
@@ -140,7 +155,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut args = std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok());
     let (series, rounds) = (args.next().unwrap_or(200_000), args.next().unwrap_or(24));
-    let dir = std::env::temp_dir().join(format!("tsdb-ingest-{}", std::process::id()));
+    let (dir, keep) = directory("ingest");
     let clock = SystemClock::shared();
     let start = clock.now_ms() - rounds as i64 * STEP_MS;
     let before = rss_kib();
@@ -195,6 +210,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(db); // as a kill
     let itself = std::env::current_exe()?;
     std::process::Command::new(itself).arg("reopen").arg(&dir).arg(series.to_string()).status()?;
-    std::fs::remove_dir_all(&dir)?;
+    if !keep {
+        std::fs::remove_dir_all(&dir)?;
+    }
     Ok(())
 }

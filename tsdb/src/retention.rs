@@ -61,7 +61,7 @@ impl Inner {
         self.replace_blocks(out, None);
         for block in blocks.iter().filter(|b| out.contains(&b.meta().ulid)) {
             tracing::info!(block = %block.meta().ulid, "retention removes a block");
-            crate::blocks::remove(&*self.disk, block.dir())?;
+            crate::block::remove(&*self.disk, block.dir())?;
         }
         Ok(())
     }

@@ -291,7 +291,7 @@ fn agrees_with_a_map() {
     let number = |name: &str| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
     let (first, runs) = match number("TSDB_MODEL_SEED") {
         Some(seed) => (seed, 1),
-        None => (1, number("TSDB_MODEL_RUNS").unwrap_or(12)),
+        None => (1, number("TSDB_MODEL_RUNS").unwrap_or(8)),
     };
     for seed in first..first + runs {
         let result = std::panic::catch_unwind(|| {

@@ -38,12 +38,10 @@ impl Head {
         (mint, maxt): (i64, i64),
     ) -> Result<Option<BlockMeta>, Error> {
         self.flush_full()?; // what is in files need not be copied
-        let mut ids: Vec<u32>;
-        {
+        let ids: Vec<u32> = {
             let index = self.index.read();
-            ids = index.ids().to_vec();
-            index.sort_by_labels(&mut ids);
-        }
+            index.order_by_labels(index.ids()).into_iter().map(|at| index.ids()[at as usize]).collect()
+        };
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
         let mut written = Ok(());

@@ -183,14 +183,14 @@ impl Index {
         self.pairs_of(id).iter().copied().find(|&pair| self.pairs[pair as usize].name == name)
     }
 
-    /// Brings series into the order of their labels.
+    /// Where these series stand in the order of their labels: positions in `ids`, the least labels' first.
     ///
     /// The pairs that occur are ranked once, with string comparisons; the series are then compared by ranks alone.
-    pub(crate) fn sort_by_labels(&self, ids: &mut Vec<u32>) {
+    pub(crate) fn order_by_labels(&self, ids: &[u32]) -> Vec<u32> {
         let mut occurring: Vec<u32> = Vec::new();
         let mut ranks: Vec<u32> = vec![u32::MAX; self.pairs.len()];
         let mut total = 0;
-        for &id in ids.iter() {
+        for &id in ids {
             for &pair in self.lists.get(id) {
                 total += 1;
                 if std::mem::replace(&mut ranks[pair as usize], 0) == u32::MAX {
@@ -208,14 +208,13 @@ impl Index {
         }
         let mut keys: Vec<u32> = Vec::with_capacity(total);
         let mut series: Vec<(u32, usize, usize)> = Vec::with_capacity(ids.len());
-        for &id in ids.iter() {
+        for (position, &id) in ids.iter().enumerate() {
             let from = keys.len();
             keys.extend(self.lists.get(id).iter().map(|&pair| ranks[pair as usize]));
-            series.push((id, from, keys.len()));
+            series.push((position as u32, from, keys.len()));
         }
         series.sort_unstable_by(|a, b| keys[a.1..a.2].cmp(&keys[b.1..b.2]));
-        ids.clear();
-        ids.extend(series.iter().map(|s| s.0));
+        series.iter().map(|s| s.0).collect()
     }
 
     /// How many series.
@@ -379,9 +378,8 @@ mod tests {
     #[test]
     fn order_is_that_of_labels() {
         let index = index(&[&[("b", "1")], &[("a", "2"), ("b", "0")], &[("a", "10")], &[("a", "2")]]);
-        let mut ids = vec![0, 1, 2, 3];
-        index.sort_by_labels(&mut ids);
-        let sorted: Vec<Labels> = ids.iter().map(|&id| index.labels(id)).collect();
+        let order = index.order_by_labels(&[3, 2, 1, 0]);
+        let sorted: Vec<Labels> = order.iter().map(|&at| index.labels(3 - at)).collect();
         assert!(sorted.windows(2).all(|w| w[0] < w[1]), "{sorted:?}");
     }
 }

@@ -147,12 +147,9 @@ impl Head {
         (mint, maxt): (i64, i64),
         sees: u64,
     ) -> Result<Vec<(Labels, HeadPart)>, Error> {
-        let mut ids;
-        {
-            let index = self.index.read();
-            ids = crate::query::matchers::resolve(&*index, matchers)?;
-        }
-        let mut parts: rustc_hash::FxHashMap<u32, HeadPart> = Default::default();
+        let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
+        let mut found: Vec<u32> = Vec::new();
+        let mut parts: Vec<Option<HeadPart>> = Vec::new();
         let mut failed = None;
         for ids in ids.chunks(AT_ONCE) {
             let selecting = self.isolation.select(sees);
@@ -160,7 +157,10 @@ impl Head {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
-                    Ok(Some(part)) => drop(parts.insert(id, part)),
+                    Ok(Some(part)) => {
+                        found.push(id);
+                        parts.push(Some(part));
+                    }
                     Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
@@ -169,12 +169,13 @@ impl Head {
                 return Err(error);
             }
         }
-        ids.retain(|id| parts.contains_key(id));
         let index = self.index.read();
-        index.sort_by_labels(&mut ids);
-        let with_labels = ids.iter().filter_map(|id| Some((index.labels(*id), parts.remove(id)?)));
+        let in_order = index.order_by_labels(&found).into_iter().filter_map(|at| {
+            let at = at as usize;
+            Some((index.labels(found[at]), parts[at].take()?))
+        });
         // a series that was removed in between has no labels any more; its samples are in a block
-        Ok(with_labels.filter(|(labels, _)| !labels.is_empty()).collect())
+        Ok(in_order.filter(|(labels, _)| !labels.is_empty()).collect())
     }
 }
 
