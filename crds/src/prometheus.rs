@@ -1,4 +1,5 @@
 //! Prometheus: a server, its storage, and which monitors it follows.
+#![allow(clippy::duplicated_attributes)] // printer columns are alike in parts
 
 use crate::native::Native;
 use crate::remote::{Alerting, ApiServerConfig, RemoteRead, RemoteWrite};

@@ -25,6 +25,9 @@ const STATUS_CONCURRENCY: usize = 8;
 /// How often rendering may find that it needs a further material: a reference names no reference.
 const RENDER_ROUNDS: usize = 3;
 
+/// A monitor, its new bindings, and why it is left out if it is.
+type Rebinding = (Key, Arc<ServiceMonitor>, Vec<Binding>, Option<String>);
+
 impl Controller {
     /// Brings the cluster in step with a Prometheus; false where it must be tried again.
     pub(crate) async fn reconcile(&self, state: &mut State, key: &Key) -> bool {
@@ -89,7 +92,16 @@ impl Controller {
         let [role, binding] = workload::permissions(prometheus);
         self.write(state, Written::Role, &role).await?;
         self.write(state, Written::RoleBinding, &binding).await?;
-        if let Some(service) = workload::governing_service(prometheus) {
+        let beside: Vec<Arc<Prometheus>> = state
+            .prometheuses
+            .iter()
+            .filter(|((namespace, _), other)| {
+                *namespace == key.0 && other.metadata.deletion_timestamp.is_none()
+            })
+            .map(|(_, other)| other.clone())
+            .collect();
+        let beside: Vec<&Prometheus> = beside.iter().map(Arc::as_ref).collect();
+        if let Some(service) = workload::governing_service(&beside) {
             self.write(state, Written::Service, &service).await?;
         }
         for set in sets {
@@ -271,11 +283,7 @@ impl Controller {
         self.write_bindings(state, changed).await;
     }
 
-    async fn write_bindings(
-        &self,
-        state: &mut State,
-        changed: Vec<(Key, Arc<ServiceMonitor>, Vec<Binding>, Option<String>)>,
-    ) -> bool {
+    async fn write_bindings(&self, state: &mut State, changed: Vec<Rebinding>) -> bool {
         let writes = changed.into_iter().map(|(object, monitor, bindings, reason)| async move {
             if let Some(reason) = reason {
                 self.tell(&object, &monitor, &reason).await;

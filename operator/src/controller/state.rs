@@ -134,10 +134,11 @@ impl State {
         self.dirty.extend(self.prometheuses.keys().cloned());
     }
 
-    fn parse<T: DeserializeOwned>(&mut self, kind: &'static str, object: DynamicObject) -> Option<T>
-    where
-        T: kube::Resource,
-    {
+    fn parse<T: DeserializeOwned + kube::Resource>(
+        &mut self,
+        kind: &'static str,
+        object: DynamicObject,
+    ) -> Option<T> {
         let key = key(&object);
         match object.try_parse::<T>() {
             Ok(parsed) => {
