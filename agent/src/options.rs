@@ -21,6 +21,13 @@ pub struct Options {
     #[arg(long = "web.max-requests", value_name = "COUNT", default_value_t = 40)]
     pub max_requests: usize,
 
+    /// Only log messages of this severity or above.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = PossibleValuesParser::new(["debug", "info", "warn", "error"]))]
+    pub log_level: String,
+    /// Form of log lines.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", value_parser = PossibleValuesParser::new(["logfmt", "json"]))]
+    pub log_format: String,
+
     /// Where the host's /proc is mounted.
     #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
     pub procfs: PathBuf,
@@ -144,9 +151,6 @@ pub struct NodeOptions {
         default_value = "^(oom_kill|pgpg|pswp|pg.*fault).*"
     )]
     pub vmstat_fields: String,
-    /// Directories with `*.prom` files to expose as they are; may hold wildcards. Repeatable.
-    #[arg(long = "collector.textfile.directory", value_name = "DIR")]
-    pub textfile_directory: Vec<String>,
 }
 
 /// The fields of netstat that are shown unless told otherwise.
@@ -211,10 +215,10 @@ macro_rules! collectors {
 /// All collectors of node_exporter.
 pub(crate) const COLLECTORS: &[Known] = collectors! {
     Some(true) => [
-        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat"
+        "cpu", "diskstats", "filefd", "filesystem", "loadavg", "meminfo", "netdev", "pressure", "stat", "time", "uname", "vmstat", "conntrack", "entropy", "netclass", "netstat", "sockstat",
     ],
     None => [
-        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "conntrack", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "entropy", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "netclass", "netstat", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "sockstat", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
+        "arp", "bcache", "bcachefs", "bonding", "btrfs", "buddyinfo", "cgroups", "cpu_vulnerabilities", "cpufreq", "dmi", "dmmultipath", "drbd", "drm", "edac", "ethtool", "fibrechannel", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung", "ksmd", "lnstat", "logind", "mdadm", "meminfo_numa", "mountstats", "network_route", "nfs", "nfsd", "ntp", "nvme", "nvmesubsystem", "os", "pcidevice", "perf", "powersupplyclass", "processes", "qdisc", "rapl", "runit", "schedstat", "selinux", "slabinfo", "softirqs", "softnet", "supervisord", "swap", "sysctl", "systemd", "tapestats", "tcpstat", "textfile", "thermal_zone", "timex", "udp_queues", "watchdog", "wifi", "xfrm", "xfs", "zfs", "zoneinfo"
     ],
 };
 

@@ -30,6 +30,7 @@ async fn families_of_our_collectors_are_equal() {
     options.node.cpu_flags_include = Some("^(aes|avx.?|constant_tsc)$".to_owned());
     options.node.cpu_bugs_include = Some("^(cpu_meltdown|spectre_.*|mds)$".to_owned());
     options.node.stat_softirq = true;
+    options.node.netclass_ignore_invalid_speed = true;
     options.node.netclass_ignored_devices = "(dmz|int)".to_owned();
     let collectors: BTreeSet<&str> =
         options.collectors.names().filter(|c| !["filesystem", "netdev"].contains(c)).collect();

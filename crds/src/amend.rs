@@ -85,7 +85,10 @@ fn table() -> Vec<(&'static str, Value)> {
         ("Container.resources.claims", list_map(&["name"])),
         ("ResourceRequirements.claims", list_map(&["name"])),
         ("PersistentVolumeClaimStatus.conditions", list_map(&["type"])),
-        ("PersistentVolumeClaimStatus.allocatedResourceStatuses", json!({ "x-kubernetes-map-type": "granular" })),
+        (
+            "PersistentVolumeClaimStatus.allocatedResourceStatuses",
+            json!({ "x-kubernetes-map-type": "granular" }),
+        ),
         ("PodDNSConfig.options", list_map(&["name"])),
         ("PodDNSConfig.options[]", json!({ "required": ["name"] })),
         ("PodDNSConfig.options[].name", json!({ "minLength": 1 })),

@@ -1,6 +1,8 @@
 //! How a client proves who it is, by what proxy it goes, and whom it trusts.
 
-use crate::scalar::{AzureCloud, AzureScope, AzureTenant, HttpUrl, NonEmpty, ProxyUrl, RequiredAzureTenant, TlsVersion};
+use crate::scalar::{
+    AzureCloud, AzureScope, AzureTenant, HttpUrl, NonEmpty, ProxyUrl, RequiredAzureTenant, TlsVersion,
+};
 use crate::select::{KeySelector, SecretOrConfigMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -16,6 +16,7 @@ pub mod service_monitor;
 pub mod status;
 pub mod thanos;
 pub mod web;
+pub mod workload;
 
 pub use native::Native;
 pub use prometheus::{Prometheus, PrometheusSpec};

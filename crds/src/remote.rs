@@ -1,6 +1,8 @@
 //! Remote write, remote read and Alertmanagers: where a server sends to and reads from.
 
-use crate::auth::{Authorization, AzureAd, BasicAuth, OAuth2, ProxyHeaders, SafeAuthorization, Sigv4, TlsConfig};
+use crate::auth::{
+    Authorization, AzureAd, BasicAuth, OAuth2, ProxyHeaders, SafeAuthorization, Sigv4, TlsConfig,
+};
 use crate::scalar::{AlertmanagerApi, Duration, HttpUrl, MessageVersion, NonEmpty, ProxyUrl, Scheme};
 use crate::scrape::RelabelConfig;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

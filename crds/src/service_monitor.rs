@@ -1,7 +1,10 @@
 //! ServiceMonitor: which services are scraped, and how.
 
 use crate::auth::{BasicAuth, OAuth2, ProxyHeaders, SafeAuthorization, TlsConfig};
-use crate::scalar::{ByteSize, DiscoveryRole, Duration, NonEmpty, ProxyUrl, Quantity, Scheme, ScrapeProtocol, SelectorMechanism};
+use crate::scalar::{
+    ByteSize, DiscoveryRole, Duration, NonEmpty, ProxyUrl, Quantity, Scheme, ScrapeProtocol,
+    SelectorMechanism,
+};
 use crate::scrape::{AttachMetadata, RelabelConfig};
 use crate::select::{KeySelector, LabelSelector, NamespaceSelector};
 use crate::status::ConfigResourceStatus;

@@ -26,8 +26,10 @@ const KEYWORDS: &[&str] = &[
 ];
 
 fn conformance() -> Option<PathBuf> {
-    let dir = std::env::var_os("CRDS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance/crds"), PathBuf::from);
+    let dir = std::env::var_os("CRDS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance/crds"),
+        PathBuf::from,
+    );
     dir.is_dir().then_some(dir)
 }
 

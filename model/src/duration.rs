@@ -68,7 +68,7 @@ pub fn format_ms(ms: i64) -> String {
     }
     for (unit, size) in UNITS {
         let exact_only = matches!(unit, "y" | "w");
-        if rest >= size && (!exact_only || rest % size == 0) {
+        if rest >= size && (!exact_only || rest.is_multiple_of(size)) {
             let _ = write!(out, "{}{unit}", rest / size);
             rest %= size;
         }

@@ -92,8 +92,11 @@ fn compare(dir: &Path) -> Result<(), String> {
         let file = ["prometheus.yaml".to_owned(), format!("prometheus.prometheus-{name}.yaml")];
         let file = file.iter().map(|file| dir.join(file)).find(|path| path.exists());
         let expected = typed(&std::fs::read_to_string(file.ok_or("no configuration")?).unwrap());
-        let inputs =
-            Inputs { namespaces: &cluster.namespaces, monitors: &cluster.monitors, materials: &cluster.materials };
+        let inputs = Inputs {
+            namespaces: &cluster.namespaces,
+            monitors: &cluster.monitors,
+            materials: &cluster.materials,
+        };
         let rendered = render::prometheus(prometheus, &inputs);
         if let Some(failure) = rendered.failure {
             return Err(failure);
@@ -119,8 +122,11 @@ fn configurations_are_those_of_the_original() {
         println!("skipped: no conformance data");
         return;
     };
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
     cases.sort();
     let (mut passed, mut failed, mut broken) = (0, 0, Vec::new());
     for case in cases {

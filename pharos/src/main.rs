@@ -21,16 +21,20 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(up::Options::augment_args(
-            Command::new("up").about("Watch this machine: agent, server and web app in one process, without configuration"),
+            Command::new("up")
+                .about("Watch this machine: agent, server and web app in one process, without configuration"),
         ))
         .subcommand(server::Options::augment_args(
-            Command::new("server").about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
+            Command::new("server")
+                .about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
         ))
         .subcommand(agent::Options::augment_args(
-            Command::new("agent").about("The metrics of a node, its containers and its share of the cluster's state"),
+            Command::new("agent")
+                .about("The metrics of a node, its containers and its share of the cluster's state"),
         ))
         .subcommand(operator::Options::augment_args(
-            Command::new("operator").about("Turns ServiceMonitors and Prometheus resources into running servers"),
+            Command::new("operator")
+                .about("Turns ServiceMonitors and Prometheus resources into running servers"),
         ))
 }
 
@@ -72,15 +76,14 @@ async fn run(name: &str, command: &Command, matches: &clap::ArgMatches) -> anyho
         "server" => {
             let Some(command) = command.find_subcommand(name) else { bail!("no such subcommand") };
             let line = server::CommandLine::from_matches(command, matches)?;
-            let format = if line.options.log_format == "json" { logs::Format::Json } else { logs::Format::Logfmt };
-            logs::init(&line.options.log_level, format).map_err(anyhow::Error::msg)?;
+            log(&line.options.log_level, &line.options.log_format)?;
             let source = server::ConfigSource::File(line.options.config_file.clone());
             let addresses = server::start(line, source, SystemClock::shared(), &mut supervisor).await?;
             tracing::info!(?addresses, "server is ready to receive web requests");
         }
         "agent" => {
-            logs::init("info", logs::Format::Logfmt).map_err(anyhow::Error::msg)?;
             let options = agent::Options::from_arg_matches(matches)?;
+            log(&options.log_level, &options.log_format)?;
             let stage = supervisor.stage("agent", Duration::from_secs(5));
             let listeners = options.listen_address.clone();
             let agent = agent::Agent::new(options, SystemClock::shared(), stage.clone())?;
@@ -97,6 +100,12 @@ async fn run(name: &str, command: &Command, matches: &clap::ArgMatches) -> anyho
         other => bail!("no such subcommand: {other}"),
     }
     supervisor.run().await.map_err(anyhow::Error::msg)
+}
+
+/// Turns logging on, as the flags of all subcommands say it.
+fn log(level: &str, format: &str) -> anyhow::Result<()> {
+    let format = if format == "json" { logs::Format::Json } else { logs::Format::Logfmt };
+    logs::init(level, format).map_err(anyhow::Error::msg)
 }
 
 /// Serves HTTP as a part of a stage that must not end.

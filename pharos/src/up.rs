@@ -94,7 +94,10 @@ pub(crate) async fn start(options: Options, supervisor: &mut Supervisor) -> anyh
     for address in addresses {
         eprintln!("Pharos is up: http://{address}");
     }
-    eprintln!("The agent's metrics: http://{agent_address}/metrics. Data: {}. Ctrl-C stops.", options.storage_path.display());
+    eprintln!(
+        "The agent's metrics: http://{agent_address}/metrics. Data: {}. Ctrl-C stops.",
+        options.storage_path.display()
+    );
     Ok(())
 }
 

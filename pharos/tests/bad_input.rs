@@ -1,4 +1,5 @@
 //! What is bad gets a clear answer and harms nothing else: configurations, targets, requests.
+#![allow(clippy::unwrap_used)] // a test that cannot go on ends here
 
 mod support;
 
@@ -11,7 +12,11 @@ fn a_bad_configuration_is_refused_with_its_place() {
     for (config, place, field) in [
         ("global:\n  scrape_intervall: 5s\n", "prometheus.yml:2", "scrape_intervall"),
         ("scrape_configs:\n- job_name: a\n  scrape_interval: soon\n", "prometheus.yml:3", "scrape_interval"),
-        ("scrape_configs:\n- job_name: a\n  relabel_configs:\n  - regex: 'a(b'\n", "prometheus.yml:4", "regex"),
+        (
+            "scrape_configs:\n- job_name: a\n  relabel_configs:\n  - target_label: x\n    regex: 'a(b'\n",
+            "prometheus.yml:5",
+            "regex",
+        ),
     ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
@@ -54,17 +59,28 @@ fn a_bad_target_is_down_with_the_reason_and_the_others_go_on() {
     let config = jobs(&[
         ("good", target(|stream| text(stream, "fine 1\n"))),
         ("garbage", target(|stream| text(stream, "fine 1\n\u{1}\u{2}{{{ not metrics\n"))),
-        ("endless", target(|stream| {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")?;
-            loop {
-                stream.write_all(&[b'a'; 1 << 16])?;
-            }
-        })),
-        ("silent", target(|stream| {
-            // reads until the scraper gives up
-            std::io::copy(stream, &mut std::io::sink()).map(drop)
-        })),
-        ("refusing", target(|stream| stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"))),
+        (
+            "endless",
+            target(|stream| {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")?;
+                loop {
+                    stream.write_all(&[b'a'; 1 << 16])?;
+                }
+            }),
+        ),
+        (
+            "silent",
+            target(|stream| {
+                // reads until the scraper gives up
+                std::io::copy(stream, &mut std::io::sink()).map(drop)
+            }),
+        ),
+        (
+            "refusing",
+            target(|stream| {
+                stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            }),
+        ),
         ("nobody", nobody),
     ]);
     let server = Server::start(dir.path(), &config, &[]);

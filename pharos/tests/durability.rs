@@ -1,4 +1,5 @@
 //! What was shown stays: kill -9, a torn log, a clean stop.
+#![allow(clippy::unwrap_used)] // a test that cannot go on ends here
 
 mod support;
 
@@ -9,7 +10,10 @@ fn counting() -> std::net::SocketAddr {
     static SCRAPES: AtomicU64 = AtomicU64::new(0);
     target(|stream| {
         let n = SCRAPES.fetch_add(1, Ordering::SeqCst);
-        text(stream, &format!("# TYPE scrapes_total counter\nscrapes_total{{path=\"/a b\"}} {n}\nconstant 42\n"))
+        text(
+            stream,
+            &format!("# TYPE scrapes_total counter\nscrapes_total{{path=\"/a b\"}} {n}\nconstant 42\n"),
+        )
     })
 }
 
@@ -26,10 +30,12 @@ fn what_a_query_showed_survives_kill_9() {
     let mut server = Server::start(dir.path(), &jobs(&[("app", counting())]), &[]);
     for _ in 0..3 {
         let before = history(&server, "scrapes_total").len();
-        let shown = server.until("two more samples", |s| history(s, "scrapes_total"), |h| h.len() >= before + 2);
+        let shown =
+            server.until("two more samples", |s| history(s, "scrapes_total"), |h| h.len() >= before + 2);
         server.kill();
         server = Server::restart(dir.path(), &[]);
-        let kept = server.until("the log is replayed", |s| history(s, "scrapes_total"), |h| h.len() >= shown.len());
+        let kept =
+            server.until("the log is replayed", |s| history(s, "scrapes_total"), |h| h.len() >= shown.len());
         assert_eq!(kept[..shown.len()], shown[..]);
     }
     assert_eq!(server.stop(), Some(0));

@@ -1,4 +1,5 @@
 //! Remote write 1.0 in, as another server sends it.
+#![allow(clippy::unwrap_used)] // a test that cannot go on ends here
 
 mod support;
 

@@ -404,7 +404,9 @@ impl Expr {
             ExprKind::Number { .. } | ExprKind::String(_) | ExprKind::Vector(_) | ExprKind::Matrix { .. } => {
                 Vec::new()
             }
-            ExprKind::Subquery { expr, .. } | ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => vec![expr],
+            ExprKind::Subquery { expr, .. } | ExprKind::Unary { expr, .. } | ExprKind::Paren(expr) => {
+                vec![expr]
+            }
             ExprKind::Call { args, .. } => args.iter().collect(),
             ExprKind::Aggregate { expr, param, .. } => {
                 param.iter().map(|p| &**p).chain(std::iter::once(&**expr)).collect()

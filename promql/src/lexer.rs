@@ -259,8 +259,7 @@ impl<'a> Lexer<'a> {
             '!' => {
                 let after = rest[1..].chars().next();
                 let shown = after.map_or_else(|| "end of input".to_owned(), |c| format!("{c:?}"));
-                return self
-                    .error(self.at, format!("unexpected character after '!' inside braces: {shown}"));
+                return self.error(self.at, format!("unexpected character after '!' inside braces: {shown}"));
             }
             '{' => return self.error(self.at, "unexpected left brace '{'"),
             c => return self.error(self.at, format!("unexpected character inside braces: {c:?}")),
@@ -368,10 +367,9 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
     if let Some(digits) = plain.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+')).map(|v| v as f64);
     }
-    if plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(v) = i64::from_str_radix(&plain, 8) {
-            return Some(v as f64);
-        }
+    let octal = plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|b| b.is_ascii_digit());
+    if let Some(v) = octal.then(|| i64::from_str_radix(&plain, 8).ok()).flatten() {
+        return Some(v as f64);
     }
     let numeric = plain.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-'));
     if numeric { plain.parse().ok() } else { None }

@@ -6,11 +6,13 @@ pub mod ast;
 pub mod engine;
 pub mod functions;
 mod histogram;
+mod json;
 mod lexer;
 pub mod parser;
 mod printer;
 pub mod storage;
 pub mod testing;
 
-pub use engine::{Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
+pub use engine::{Cancel, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
+pub use json::to_json;
 pub use parser::{Features, ParseError, parse, parse_selector, parse_with};

@@ -1,10 +1,11 @@
 //! The canonical text of a query.
 
 use crate::ast::{
-    At, Boundary, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span, VectorMatching,
-    VectorSelector,
+    At, Boundary, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span,
+    VectorMatching, VectorSelector,
 };
-use model::float::{format_general, quote};
+use crate::parser::quote;
+use model::float::format_general;
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use std::fmt::{self, Display, Formatter, Write as _};
 

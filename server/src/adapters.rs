@@ -57,7 +57,13 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
 }
 
 impl Appender for TsdbAppender {
-    fn append(&mut self, series: SeriesRef, labels: &Labels, t: i64, v: f64) -> Result<SeriesRef, AppendError> {
+    fn append(
+        &mut self,
+        series: SeriesRef,
+        labels: &Labels,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError> {
         self.0.append(series.0, labels, t, v).map(SeriesRef).map_err(append_error)
     }
 

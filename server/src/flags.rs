@@ -27,9 +27,9 @@ impl std::str::FromStr for Bytes {
         let power = ["B", "K", "M", "G", "T", "P", "E"]
             .iter()
             .position(|u| {
-                unit.strip_suffix("iB").or_else(|| unit.strip_suffix('B')).is_some_and(|rest| {
-                    if *u == "B" { rest.is_empty() && unit == "B" } else { rest == *u }
-                })
+                unit.strip_suffix("iB")
+                    .or_else(|| unit.strip_suffix('B'))
+                    .is_some_and(|rest| if *u == "B" { rest.is_empty() && unit == "B" } else { rest == *u })
             })
             .ok_or_else(|| format!("{text:?} is no size such as 512MB"))?;
         let number: f64 = number.parse().map_err(|_| format!("{text:?} is no size such as 512MB"))?;
@@ -259,10 +259,13 @@ impl CommandLine {
     ///
     /// # Errors
     /// Where a flag is unknown or its value wrong; the text says which.
-    pub fn parse<S: Into<std::ffi::OsString> + Clone>(args: impl IntoIterator<Item = S>) -> Result<Self, clap::Error> {
+    pub fn parse<S: Into<std::ffi::OsString> + Clone>(
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Self, clap::Error> {
         let command = Standalone::command();
         let program = std::iter::once(std::ffi::OsString::from("pharos server"));
-        let matches = command.clone().try_get_matches_from(program.chain(args.into_iter().map(Into::into)))?;
+        let matches =
+            command.clone().try_get_matches_from(program.chain(args.into_iter().map(Into::into)))?;
         CommandLine::from_matches(&command, &matches)
     }
 }
@@ -272,7 +275,8 @@ impl Options {
     pub fn route_prefix(&self) -> String {
         let path = match &self.web_route_prefix {
             Some(prefix) => prefix.clone(),
-            None => url::Url::parse(&self.web_external_url).map_or_else(|_| String::new(), |u| u.path().to_owned()),
+            None => url::Url::parse(&self.web_external_url)
+                .map_or_else(|_| String::new(), |u| u.path().to_owned()),
         };
         let path = path.trim_matches('/');
         if path.is_empty() { String::new() } else { format!("/{path}") }
@@ -288,16 +292,28 @@ mod tests {
         for (text, bytes) in [("512MB", 512 << 20), ("1GiB", 1 << 30), ("10B", 10), ("1.5KB", 1536)] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
         }
-        assert!("10".parse::<Bytes>().is_err() && "x".parse::<Bytes>().is_err() && "1QB".parse::<Bytes>().is_err());
+        assert!(
+            "10".parse::<Bytes>().is_err()
+                && "x".parse::<Bytes>().is_err()
+                && "1QB".parse::<Bytes>().is_err()
+        );
     }
 
     #[test]
     fn flags_are_listed_and_those_without_effect_named() {
-        let line = CommandLine::parse(["--web.enable-lifecycle", "--web.config.file=x", "--web.external-url=http://h/p/"]).unwrap();
+        let line = CommandLine::parse([
+            "--web.enable-lifecycle",
+            "--web.config.file=x",
+            "--web.external-url=http://h/p/",
+        ])
+        .unwrap();
         assert!(line.options.web_enable_lifecycle);
         assert_eq!(line.options.route_prefix(), "/p");
         assert_eq!(line.without_effect, ["--web.config.file"]);
-        assert_eq!((line.flags["query.timeout"].as_str(), line.flags["web.enable-lifecycle"].as_str()), ("2m", "true"));
+        assert_eq!(
+            (line.flags["query.timeout"].as_str(), line.flags["web.enable-lifecycle"].as_str()),
+            ("2m", "true")
+        );
         assert!(CommandLine::parse(["--no-such-flag"]).is_err());
     }
 }

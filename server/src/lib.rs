@@ -109,7 +109,8 @@ pub async fn start(
         ..promql::EngineOptions::default()
     });
     let appendable = Arc::new(adapters::TsdbAppendable(db.clone()));
-    let scrape = Arc::new(scrape::ScrapeManager::new(scrape_stage.clone(), appendable, clock.clone(), &registry));
+    let scrape =
+        Arc::new(scrape::ScrapeManager::new(scrape_stage.clone(), appendable, clock.clone(), &registry));
     scrape.set_timestamp_tolerance(if options.keep_timestamps { 0 } else { options.timestamp_tolerance.0 });
     let (discovery, groups) = discovery::DiscoveryManager::new(discovery_stage.clone(), clock.clone());
 

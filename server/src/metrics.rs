@@ -48,22 +48,50 @@ impl Metrics {
 type Count = fn(&tsdb::Metrics) -> &AtomicU64;
 
 const COUNTERS: &[(&str, &str, Count)] = &[
-    ("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", |m| &m.samples_appended),
-    ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", |m| &m.series_created),
-    ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", |m| &m.series_removed),
-    ("prometheus_tsdb_out_of_order_samples_total", "Samples refused as older than the newest of their series.", |m| &m.out_of_order),
-    ("prometheus_tsdb_out_of_bound_samples_total", "Samples refused as older than what the head takes.", |m| &m.out_of_bounds),
-    ("pharos_tsdb_duplicate_samples_total", "Samples refused as another value at the same time.", |m| &m.duplicates),
-    ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| &m.wal_corruptions),
+    ("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", |m| {
+        &m.samples_appended
+    }),
+    ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", |m| {
+        &m.series_created
+    }),
+    ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", |m| {
+        &m.series_removed
+    }),
+    (
+        "prometheus_tsdb_out_of_order_samples_total",
+        "Samples refused as older than the newest of their series.",
+        |m| &m.out_of_order,
+    ),
+    (
+        "prometheus_tsdb_out_of_bound_samples_total",
+        "Samples refused as older than what the head takes.",
+        |m| &m.out_of_bounds,
+    ),
+    ("pharos_tsdb_duplicate_samples_total", "Samples refused as another value at the same time.", |m| {
+        &m.duplicates
+    }),
+    ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| {
+        &m.wal_corruptions
+    }),
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
-    ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| &m.wal_fsync_failures),
+    ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| {
+        &m.wal_fsync_failures
+    }),
     ("prometheus_tsdb_checkpoint_creations_total", "Checkpoints written.", |m| &m.checkpoints),
-    ("prometheus_tsdb_head_truncations_total", "Times a range of samples left the head.", |m| &m.head_truncations),
+    ("prometheus_tsdb_head_truncations_total", "Times a range of samples left the head.", |m| {
+        &m.head_truncations
+    }),
     ("pharos_tsdb_head_compactions_total", "Blocks cut from the head.", |m| &m.head_compactions),
     ("prometheus_tsdb_compactions_total", "Compactions of blocks.", |m| &m.compactions),
-    ("prometheus_tsdb_compactions_failed_total", "Compactions, of head or blocks, that failed.", |m| &m.compactions_failed),
-    ("prometheus_tsdb_time_retentions_total", "Blocks removed because of their age.", |m| &m.retention_time_deletions),
-    ("prometheus_tsdb_size_retentions_total", "Blocks removed because of the size limit.", |m| &m.retention_size_deletions),
+    ("prometheus_tsdb_compactions_failed_total", "Compactions, of head or blocks, that failed.", |m| {
+        &m.compactions_failed
+    }),
+    ("prometheus_tsdb_time_retentions_total", "Blocks removed because of their age.", |m| {
+        &m.retention_time_deletions
+    }),
+    ("prometheus_tsdb_size_retentions_total", "Blocks removed because of the size limit.", |m| {
+        &m.retention_size_deletions
+    }),
     ("pharos_tsdb_blocks_damaged_total", "Blocks that could not be opened.", |m| &m.blocks_damaged),
 ];
 
@@ -72,14 +100,24 @@ type Size = fn(&tsdb::Sizes) -> f64;
 const GAUGES: &[(&str, &str, Size)] = &[
     ("prometheus_tsdb_head_series", "Total number of series in the head.", |s| s.head_series as f64),
     ("prometheus_tsdb_head_chunks", "Total number of chunks in the head.", |s| s.head_chunks as f64),
-    ("prometheus_tsdb_head_min_time", "Oldest time in the head, in milliseconds.", |s| s.head_min_time.unwrap_or(0) as f64),
-    ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", |s| s.head_max_time.unwrap_or(0) as f64),
-    ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", |s| s.lowest_time.unwrap_or(0) as f64),
+    ("prometheus_tsdb_head_min_time", "Oldest time in the head, in milliseconds.", |s| {
+        s.head_min_time.unwrap_or(0) as f64
+    }),
+    ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", |s| {
+        s.head_max_time.unwrap_or(0) as f64
+    }),
+    ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", |s| {
+        s.lowest_time.unwrap_or(0) as f64
+    }),
     ("prometheus_tsdb_blocks_loaded", "Number of blocks.", |s| s.blocks as f64),
     ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", |s| s.block_bytes as f64),
     ("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the write-ahead log.", |s| s.wal_bytes as f64),
-    ("prometheus_tsdb_wal_segment_current", "The segment of the log that is being written.", |s| f64::from(s.wal_segment)),
-    ("prometheus_tsdb_head_chunks_storage_size_bytes", "Bytes of the head chunk files.", |s| s.head_chunk_bytes as f64),
+    ("prometheus_tsdb_wal_segment_current", "The segment of the log that is being written.", |s| {
+        f64::from(s.wal_segment)
+    }),
+    ("prometheus_tsdb_head_chunks_storage_size_bytes", "Bytes of the head chunk files.", |s| {
+        s.head_chunk_bytes as f64
+    }),
 ];
 
 fn database(registry: &Registry, db: &Arc<tsdb::Db>) {

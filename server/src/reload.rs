@@ -58,11 +58,37 @@ fn read(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = String::new();
     if path.extension().is_some_and(|e| e == "gz") {
-        flate2::read::GzDecoder::new(file).take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(failed)?;
+        flate2::read::GzDecoder::new(file)
+            .take(MAX_CONFIG_BYTES)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        text = expand_environment(&text, |name| std::env::var(name).ok());
     } else {
         file.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(failed)?;
     }
     Ok(text)
+}
+
+/// Replaces `$(NAME)` by the environment's value where it has one. The operator writes one configuration for all pods:
+/// `$(POD_NAME)` and `$(SHARD)` stand for what differs. A file that a person wrote is taken as it is.
+fn expand_environment(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("$(") {
+        let (before, reference) = rest.split_at(at);
+        out.push_str(before);
+        let found = reference[2..].split_once(')').and_then(|(name, after)| Some((variable(name)?, after)));
+        match found {
+            Some((value, after)) => {
+                out.push_str(&value);
+                rest = after;
+            }
+            None => {
+                out.push_str("$(");
+                rest = &reference[2..];
+            }
+        }
+    }
+    out + rest
 }
 
 fn parse(text: &str, name: &str, now_ms: i64) -> Result<Prepared, String> {
@@ -207,12 +233,28 @@ fn from_secret(state: &State, discovery: &DiscoveryManager, bytes: &[u8]) {
     let name = state.options.config_kubernetes_secret.as_deref().unwrap_or_default();
     let loaded = std::str::from_utf8(bytes)
         .map_err(|e| format!("secret {name}: {e}"))
-        .and_then(|text| parse(text, &format!("secret {name}"), state.clock.now_ms()));
+        .map(|text| expand_environment(text, |name| std::env::var(name).ok()))
+        .and_then(|text| parse(&text, &format!("secret {name}"), state.clock.now_ms()));
     match loaded {
         Ok(loaded) => {
             apply(state, discovery, loaded);
             tracing::info!(secret = name, "configuration followed");
         }
         Err(why) => refuse(state, &why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn references_to_the_environment_are_replaced() {
+        let variable = |name: &str| (name == "SHARD").then(|| "1".to_owned());
+        for (text, expected) in [
+            ("regex: $(SHARD);|.+;.+", "regex: 1;|.+;.+"),
+            ("a: $(NONE) $(SHARD)$1 ${x}", "a: $(NONE) 1$1 ${x}"),
+            ("a: $(SHARD", "a: $(SHARD"),
+        ] {
+            assert_eq!(super::expand_environment(text, variable), expected);
+        }
     }
 }

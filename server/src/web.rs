@@ -28,8 +28,16 @@ const PAGES: [&str; 10] = [
 /// Everything the server answers, below its route prefix.
 pub(crate) fn router(state: Arc<State>) -> Router {
     let mut routes = Router::new()
-        .route("/", get(|Shared(state): Shared<Arc<State>>| async move { to_query(&state, state.options.home_query.as_deref()) }))
-        .route("/graph", get(|Shared(state): Shared<Arc<State>>, uri: Uri| async move { to_query(&state, uri.query()) }))
+        .route(
+            "/",
+            get(|Shared(state): Shared<Arc<State>>| async move {
+                to_query(&state, state.options.home_query.as_deref())
+            }),
+        )
+        .route(
+            "/graph",
+            get(|Shared(state): Shared<Arc<State>>, uri: Uri| async move { to_query(&state, uri.query()) }),
+        )
         .route("/-/healthy", get(|| async { "Pharos is Healthy.\n" }))
         .route("/-/ready", get(|| async { "Pharos is Ready.\n" }))
         .route("/-/reload", any(reload))
@@ -55,9 +63,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         routes
     } else {
         let home = format!("{prefix}/");
-        Router::new()
-            .route("/", get(move || async move { Redirect::to(&home) }))
-            .nest(&prefix, routes)
+        Router::new().route("/", get(move || async move { Redirect::to(&home) })).nest(&prefix, routes)
     }
 }
 
@@ -80,7 +86,10 @@ async fn asset(method: Method, uri: Uri) -> Response {
     match ui::asset(uri.path().trim_start_matches('/')) {
         // names carry a hash of their content: they never change
         Some(asset) => (
-            [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")],
+            [
+                (header::CONTENT_TYPE, asset.content_type),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ],
             asset.bytes,
         )
             .into_response(),
@@ -104,7 +113,10 @@ fn lifecycle(state: &State, method: &Method) -> Result<(), (StatusCode, &'static
     Ok(())
 }
 
-async fn quit(Shared(state): Shared<Arc<State>>, method: Method) -> Result<&'static str, (StatusCode, &'static str)> {
+async fn quit(
+    Shared(state): Shared<Arc<State>>,
+    method: Method,
+) -> Result<&'static str, (StatusCode, &'static str)> {
     lifecycle(&state, &method)?;
     state.stop.cancel();
     Ok("Requesting termination... Goodbye!\n")

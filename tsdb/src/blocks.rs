@@ -1,4 +1,4 @@
-//! The block directories of a database: opening all, names for new ones, removal.
+//! The blocks of a database: opening all, names for new ones.
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
@@ -7,40 +7,32 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 
-use crate::block::Block;
-use crate::disk::{self, Disk};
+use crate::block::{self, Block};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::stats::Metrics;
 
-/// Directories of blocks that were being removed, or written, when the process ended.
-const LEFTOVERS: [&str; 3] = [".tmp-for-deletion", ".tmp-for-creation", ".tmp"];
-
-/// Opens all blocks of a directory, by their first time. A block that cannot be opened is logged, counted and left alone;
-/// what an interrupted compaction or removal left is removed.
-pub(crate) fn open_all(disk: &Arc<dyn Disk>, dir: &Path, metrics: &Metrics) -> Result<Vec<Arc<Block>>, Error> {
-    let mut dirs = Vec::new();
-    for entry in disk.list(dir)? {
-        let (name, leftover) = LEFTOVERS
-            .iter()
-            .find_map(|suffix| entry.name.strip_suffix(suffix))
-            .map_or((entry.name.as_str(), false), |name| (name, true));
-        if !entry.is_dir || ulid::Ulid::from_string(name).is_err() {
-            continue;
-        }
-        if leftover {
-            disk.remove_dir_all(&dir.join(&entry.name))?;
-        } else {
-            dirs.push(dir.join(&entry.name));
-        }
-    }
-    let opened: Vec<_> = dirs.par_iter().map(|dir| (dir, Block::open(disk.clone(), dir))).collect();
+/// Opens all blocks of a directory, by their first time. A damaged block is set aside, one that cannot be read is left
+/// alone; both are logged and counted. What an interrupted compaction or removal left is removed.
+pub(crate) fn open_all(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<Block>>, Error> {
+    block::remove_leftovers(&**disk, dir)?;
+    let dirs = block::list(&**disk, dir)?;
+    let opened: Vec<_> = dirs.par_iter().map(|(_, dir)| (dir, Block::open(disk.clone(), dir))).collect();
     let mut blocks = Vec::new();
     for (dir, block) in opened {
         match block {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(error) => {
                 metrics.blocks_damaged.fetch_add(1, Relaxed);
-                tracing::error!(%error, block = %dir.display(), "cannot open a block: it is left alone, its samples are missing");
+                tracing::error!(%error, block = %dir.display(), "cannot open a block: its samples are missing");
+                if matches!(error, block::Error::Corrupt { .. }) {
+                    let aside = block::set_aside(&**disk, dir)?;
+                    tracing::error!(aside = %aside.display(), "set a damaged block aside");
+                }
             }
         }
     }
@@ -48,20 +40,11 @@ pub(crate) fn open_all(disk: &Arc<dyn Disk>, dir: &Path, metrics: &Metrics) -> R
     let replaced: Vec<ulid::Ulid> =
         blocks.iter().flat_map(|b| b.meta().compaction.parents.iter().map(|p| p.ulid)).collect();
     for block in blocks.iter().filter(|b| replaced.contains(&b.meta().ulid)) {
-        remove(&**disk, block.dir())?;
+        block::remove(&**disk, block.dir())?;
     }
     blocks.retain(|b| !replaced.contains(&b.meta().ulid));
     blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
     Ok(blocks)
-}
-
-/// Removes a block's directory so that a crash in between leaves no half block. Readers that have it open are not harmed.
-pub(crate) fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), disk::Error> {
-    let mut name = dir.as_os_str().to_owned();
-    name.push(LEFTOVERS[0]);
-    let leftover = Path::new(&name);
-    disk.rename(dir, leftover)?;
-    disk.remove_dir_all(leftover)
 }
 
 /// A name for a new block.

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use runtime::clock::SharedClock;
 
-use crate::block::{Block, BlockMeta};
+use crate::block::{self, Block, BlockMeta};
 use crate::disk::{Disk, RealDisk};
 use crate::error::Error;
 use crate::head::replay::{self, ReplayStatus};
@@ -23,6 +23,8 @@ use crate::stats::Metrics;
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the background thread looks whether something is due; cheap where nothing is.
 const MAINTAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// After a failure, so many rounds pass before all is tried again: a compaction that fails late costs much.
+const RETRY_ROUNDS: u32 = 15;
 /// Every so many rounds, ended series are looked for.
 const CLOSE_ENDED_ROUNDS: u32 = 30;
 
@@ -38,6 +40,10 @@ pub(crate) struct Inner {
     pub(crate) blocks: ArcSwap<Vec<Arc<Block>>>,
     /// Held while blocks are made, removed or linked.
     pub(crate) maintenance: Mutex<()>,
+    /// What the log still holds before this time is not needed.
+    log_due: Mutex<Option<i64>>,
+    /// Blocks in which compaction met damage; read by queries, left out of compactions until the next start.
+    uncompactable: Mutex<Vec<ulid::Ulid>>,
     stopping: Mutex<bool>,
     wake: Condvar,
 }
@@ -79,6 +85,9 @@ impl Db {
         }
         disk.create_dir_all(dir)?;
         let lock = lock(dir)?;
+        if disk.exists(&dir.join("wbl")) {
+            tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
+        }
         let metrics = Arc::new(Metrics::default());
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
         let min_valid = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
@@ -91,6 +100,8 @@ impl Db {
             head: Arc::new(head),
             blocks: ArcSwap::from_pointee(blocks),
             maintenance: Mutex::default(),
+            log_due: Mutex::default(),
+            uncompactable: Mutex::default(),
             stopping: Mutex::new(false),
             wake: Condvar::new(),
         });
@@ -216,6 +227,10 @@ impl Inner {
             if round.is_multiple_of(CLOSE_ENDED_ROUNDS) && self.head.replay.is_done() {
                 self.head.close_ended();
             }
+            if failing && !round.is_multiple_of(RETRY_ROUNDS) {
+                let _ = self.head.flush_full(); // memory first; its error comes with the next full round
+                continue;
+            }
             let result = self.maintain();
             if let Err(error) = &result
                 && !failing
@@ -244,7 +259,6 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
-        let mut cut_to = None;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
@@ -259,10 +273,15 @@ impl Inner {
             }
             self.head.truncate(maxt)?;
             self.head.metrics.head_compactions.fetch_add(1, Relaxed);
-            cut_to = Some(maxt);
+            *self.log_due.lock() = Some(maxt);
         }
-        // once for all of them: a crash in between only has more to replay
-        cut_to.map_or(Ok(()), |maxt| self.head.truncate_log(maxt))
+        // Once for all of them: a crash in between only has more to replay. Where it fails, the next round tries again.
+        let mut due = self.log_due.lock();
+        if let Some(maxt) = *due {
+            self.head.truncate_log(maxt)?;
+            *due = None;
+        }
+        Ok(())
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
@@ -285,27 +304,38 @@ impl Inner {
         if !self.options.compaction {
             return Ok(());
         }
-        let ranges = crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
+        let ranges =
+            crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
         while !self.is_stopping() {
             let blocks = self.blocks.load_full();
-            let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
-            let plan = crate::compact::plan(&metas, &ranges, true);
+            let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta().clone()).collect();
+            for meta in &mut metas {
+                meta.compaction.failed |= self.uncompactable.lock().contains(&meta.ulid);
+            }
+            let plan = crate::compact::plan(&metas.iter().collect::<Vec<_>>(), &ranges, true);
             if plan.is_empty() {
                 break;
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
             let ulid = crate::blocks::new_ulid(self.clock.now_ms());
-            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)?;
+            let made =
+                crate::compact::compact(&self.disk, &self.dir, ulid, &parents).inspect_err(|error| {
+                    if matches!(error, block::Error::Corrupt { .. }) {
+                        self.uncompactable.lock().extend(&plan); // it would fail again
+                    }
+                })?;
             let block = match &made {
-                Some(meta) => Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?)),
+                Some(meta) => {
+                    Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?))
+                }
                 None => None,
             };
             self.replace_blocks(&plan, block);
             self.head.metrics.compactions.fetch_add(1, Relaxed);
             tracing::info!(parents = plan.len(), block = ?made.map(|m| m.ulid.to_string()), "compacted blocks");
             for parent in &parents {
-                crate::blocks::remove(&*self.disk, parent.dir())?;
+                block::remove(&*self.disk, parent.dir())?;
             }
         }
         Ok(())

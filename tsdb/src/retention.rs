@@ -36,7 +36,9 @@ impl Inner {
         let blocks = self.blocks.load_full();
         let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
         let metrics = &self.head.metrics;
-        if let (Some(retention), Some(newest)) = (self.options.retention_ms, metas.iter().map(|m| m.max_time).max()) {
+        if let (Some(retention), Some(newest)) =
+            (self.options.retention_ms, metas.iter().map(|m| m.max_time).max())
+        {
             let out = too_old(&metas, newest, retention);
             metrics.retention_time_deletions.fetch_add(out.len() as u64, Relaxed);
             self.drop_blocks(&blocks, &out)?;
@@ -59,7 +61,7 @@ impl Inner {
         self.replace_blocks(out, None);
         for block in blocks.iter().filter(|b| out.contains(&b.meta().ulid)) {
             tracing::info!(block = %block.meta().ulid, "retention removes a block");
-            crate::blocks::remove(&*self.disk, block.dir())?;
+            crate::block::remove(&*self.disk, block.dir())?;
         }
         Ok(())
     }

@@ -41,7 +41,11 @@ impl Inner {
         if with_head && let Some((mint, maxt)) = self.head.times() {
             // from where the blocks end, so that nothing is in both
             let mint = mint.max(self.head.held_from());
-            self.head.write_block(dir, crate::blocks::new_ulid(self.clock.now_ms()), (mint, maxt + 1))?;
+            self.head.write_block(
+                dir,
+                crate::blocks::new_ulid(self.clock.now_ms()),
+                (mint, maxt.saturating_add(1)),
+            )?;
         }
         self.disk.sync_dir(dir)?;
         Ok(())

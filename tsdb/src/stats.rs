@@ -26,6 +26,8 @@ pub struct Metrics {
     pub wal_corruptions: AtomicU64,
     /// Samples in the log whose series no record names.
     pub wal_unknown_samples: AtomicU64,
+    /// Damaged chunks met in head chunk files when a block was cut.
+    pub head_chunk_corruptions: AtomicU64,
     /// Times the log was synced.
     pub wal_fsyncs: AtomicU64,
     /// Times syncing the log failed.

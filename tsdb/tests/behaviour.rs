@@ -1,4 +1,5 @@
 //! What the database promises: whole commits, survival of kills, damage and full disks, one process a directory.
+#![allow(clippy::unwrap_used)] // a test ends where it fails
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -167,9 +168,12 @@ fn damage_costs_what_is_damaged_and_is_set_aside() {
         let (_, samples) = all(&db).remove(0);
         let before = samples.iter().filter(|s| s.0 < START + 5000).count();
         assert!((500..1500).contains(&before), "{before} samples before the damage");
-        assert!(samples.iter().zip(0..before as i64).all(|(s, k)| s.0 == START + k), "a gap before the damage");
+        assert!(
+            samples.iter().zip(0..before as i64).all(|(s, k)| s.0 == START + k),
+            "a gap before the damage"
+        );
         assert_eq!(db.metrics().wal_corruptions.load(SeqCst), u64::from(round == 0));
-        assert_eq!(samples.iter().any(|s| s.0 == START + 5000), true, "what stands behind the damage");
+        assert!(samples.iter().any(|s| s.0 == START + 5000), "what stands behind the damage");
     }
     let aside = std::fs::read(dir.path().join("wal/00000000.corrupt")).unwrap();
     assert_eq!(aside, bytes, "the damaged segment is kept as it was");
@@ -278,9 +282,15 @@ fn a_full_disk_refuses_commits_and_loses_nothing() {
     }
     switch.store(true, SeqCst);
     let refused = commit(&db, 3, START + 300, 9.0);
-    assert!(matches!(&refused, Err(AppendError::Storage(why)) if why.contains("cannot write")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(AppendError::Storage(why)) if why.contains("cannot write")),
+        "{refused:?}"
+    );
     assert!(db.maintain().is_err() || db.sizes().head_chunk_bytes > 0);
-    assert!(all(&db).iter().all(|(_, samples)| samples.len() == 20), "shown, all before, none of the refused");
+    assert!(
+        all(&db).iter().all(|(_, samples)| samples.len() == 20),
+        "shown, all before, none of the refused"
+    );
     switch.store(false, SeqCst);
     for k in 0..20 {
         commit(&db, 3, START + 400 + k * 100, 1.0).unwrap();
@@ -344,7 +354,10 @@ fn cardinality() {
     let stats = db.stats(1);
     assert_eq!((stats.num_series, stats.num_label_pairs, stats.chunk_count), (6, 7, 6));
     assert_eq!((stats.min_time, stats.max_time), (START, START + 7));
-    assert_eq!((stats.series_count_by_metric_name[0].name.as_str(), stats.series_count_by_metric_name[0].value), ("m", 5));
+    assert_eq!(
+        (stats.series_count_by_metric_name[0].name.as_str(), stats.series_count_by_metric_name[0].value),
+        ("m", 5)
+    );
     assert_eq!(stats.label_value_count_by_label_name[0].name, "i");
     assert_eq!(stats.series_count_by_label_value_pair[0].name, "__name__=m");
     assert_eq!(stats.memory_in_bytes_by_label_name[0].value, 15);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// Largest object that `kubectl apply` can take: it keeps the whole of it in an annotation.
 const ANNOTATION_LIMIT: usize = 262_144;
 
-const BANNER: &str = "# Generated from crds/src by `cargo xtask codegen`: change the types there, not this file.\n";
+const BANNER: &str =
+    "# Generated from crds/src by `cargo xtask codegen`: change the types there, not this file.\n";
 
 /// Every generated file, as path below the root and text.
 fn files() -> Result<Vec<(PathBuf, String)>> {
@@ -15,7 +16,10 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
         .map(|manifest| {
             let size = serde_json::to_string(&manifest.object)?.len();
             if size >= ANNOTATION_LIMIT {
-                bail!("{} has {size} bytes; `kubectl apply` takes less than {ANNOTATION_LIMIT}", manifest.file);
+                bail!(
+                    "{} has {size} bytes; `kubectl apply` takes less than {ANNOTATION_LIMIT}",
+                    manifest.file
+                );
             }
             let text = format!("{BANNER}{}", serde_yaml::to_string(&manifest.object)?);
             Ok((Path::new("crds").join(manifest.file), text))

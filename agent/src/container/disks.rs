@@ -71,9 +71,9 @@ fn disk(line: &str, into: &mut Filesystem) {
     }
 }
 
-/// The file of a block device: `/dev/sda`; by its numbers where the kernel does not say its name.
-pub(crate) fn device((major, minor): (u32, u32)) -> String {
-    let link = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}"));
+/// The file of a block device: `/dev/sda`; its numbers where the kernel does not say its name.
+pub(crate) fn device(sys: &Path, (major, minor): (u32, u32)) -> String {
+    let link = std::fs::read_link(sys.join(format!("dev/block/{major}:{minor}")));
     let name = link.ok().and_then(|l| Some(l.file_name()?.to_string_lossy().into_owned()));
     name.map_or_else(|| format!("{major}:{minor}"), |n| format!("/dev/{n}"))
 }

@@ -103,7 +103,7 @@ fn quota(s: &Sampled, l: &mut Line<'_>, value: f64) {
 
 fn device(s: &Sampled, l: &mut Line<'_>, figure: fn(&Device) -> u64) {
     for d in &s.stats.devices {
-        l.with(&[("device", &super::disks::device(d.number))], figure(d) as f64);
+        l.with(&[("device", &d.name)], figure(d) as f64);
     }
 }
 
@@ -148,11 +148,10 @@ fn failures(s: &Sampled, l: &mut Line<'_>) {
 
 fn device_usage(s: &Sampled, l: &mut Line<'_>) {
     for d in &s.stats.devices {
-        let (device, major, minor) =
-            (super::disks::device(d.number), d.number.0.to_string(), d.number.1.to_string());
+        let (major, minor) = (d.number.0.to_string(), d.number.1.to_string());
         for (operation, bytes) in [("Read", d.read_bytes), ("Write", d.written_bytes)] {
             let labels =
-                [("device", device.as_str()), ("major", &major), ("minor", &minor), ("operation", operation)];
+                [("device", d.name.as_str()), ("major", &major), ("minor", &minor), ("operation", operation)];
             l.with(&labels, bytes as f64);
         }
     }

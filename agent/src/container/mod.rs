@@ -25,6 +25,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Block devices whose files are remembered: far more than a machine has, so that those of volumes that have come and
+/// gone do not gather.
+const DEVICES: usize = 1024;
+
 /// Why a scrape has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -51,6 +55,7 @@ impl ContainerMetrics {
             clock,
             pods,
             known: FxHashMap::default(),
+            devices: FxHashMap::default(),
             size: 16 << 10,
         };
         ContainerMetrics { worker: Worker::start(stage, containers) }
@@ -70,6 +75,8 @@ struct Containers {
     clock: SharedClock,
     pods: Arc<PodIndex>,
     known: FxHashMap<String, Known>,
+    /// Files of block devices, which do not change their numbers while they are in use.
+    devices: FxHashMap<(u32, u32), String>,
     /// Size of the last text: the next one will be much the same.
     size: usize,
 }
@@ -122,6 +129,9 @@ impl Containers {
         let hierarchy = Hierarchy::find(&self.cgroups)?;
         let machine = Machine::read(&self.proc, &self.sys, &self.rootfs);
         let paths = self.paths(&hierarchy);
+        if self.devices.len() > DEVICES {
+            self.devices.clear();
+        }
         self.known.retain(|path, _| paths.binary_search(path).is_ok());
         let mut sampled = Vec::with_capacity(paths.len());
         for path in &paths {
@@ -187,6 +197,11 @@ impl Containers {
         let known = known?;
         let at = self.clock.now_ms();
         let mut stats = stats::read(hierarchy, path);
+        for device in &mut stats.devices {
+            let name =
+                self.devices.entry(device.number).or_insert_with(|| disks::device(&self.sys, device.number));
+            name.clone_into(&mut device.name);
+        }
         let (mut interfaces, mut filesystems) = (Vec::new(), Vec::new());
         if root {
             stats.spec.memory = machine.memory;

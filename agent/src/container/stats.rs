@@ -58,6 +58,8 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Device {
     pub(crate) number: (u32, u32),
+    /// Its file, as [`super::disks::device`] finds it.
+    pub(crate) name: String,
     pub(crate) read_bytes: u64,
     pub(crate) written_bytes: u64,
     pub(crate) reads: u64,

@@ -59,6 +59,7 @@ impl Fixture {
             clock: runtime::clock::ManualClock::at(5000),
             pods: self.pods.clone(),
             known: FxHashMap::default(),
+            devices: FxHashMap::default(),
             size: 0,
         }
         .gather()

@@ -25,9 +25,12 @@ fn feed<K: Kind>(dir: &std::path::Path, kind: &str, store: &Arc<Store<K>>) {
     store.complete();
 }
 
+/// Name, head lines, and samples by object.
+type Parsed = Vec<(String, Vec<String>, BTreeMap<String, Vec<String>>)>;
+
 /// Families in their order: head lines, and for each object (its labels up to the family's own) its samples in order.
-fn parse(text: &str) -> Vec<(String, Vec<String>, BTreeMap<String, Vec<String>>)> {
-    let mut families: Vec<(String, Vec<String>, BTreeMap<String, Vec<String>>)> = Vec::new();
+fn parse(text: &str) -> Parsed {
+    let mut families = Parsed::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let name = rest.split(' ').next().unwrap().to_owned();
@@ -83,9 +86,7 @@ fn families_are_equal() {
         "kube_statefulset_",
     ];
     let theirs: Vec<_> = theirs.into_iter().filter(|f| prefixes.iter().any(|p| f.0.starts_with(p))).collect();
-    let names = |families: &[(String, Vec<String>, BTreeMap<String, Vec<String>>)]| {
-        families.iter().map(|f| f.0.clone()).collect::<Vec<_>>()
-    };
+    let names = |families: &Parsed| families.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs), "families and their order");
     let mut failures = Vec::new();
     for (ours, theirs) in ours.iter().zip(&theirs) {

@@ -1,15 +1,20 @@
 //! The machine's metrics, with the names of node_exporter: one collector, one file.
 
+mod conntrack;
 mod cpu;
 mod diskstats;
+mod entropy;
 mod filefd;
 mod files;
 mod filesystem;
 mod loadavg;
 mod meminfo;
+mod netclass;
 mod netdev;
+mod netstat;
 mod pressure;
 mod shared;
+mod sockstat;
 mod stat;
 mod statfs;
 mod time;
@@ -356,6 +361,11 @@ fn make(
 ) -> Result<Box<dyn Collector>, SetupError> {
     let node = &options.node;
     Ok(match name {
+        "conntrack" => Box::new(conntrack::Conntrack::new(host)),
+        "entropy" => Box::new(entropy::Entropy::new(host)),
+        "netclass" => Box::new(netclass::Netclass::new(host, node)?),
+        "netstat" => Box::new(netstat::Netstat::new(host, &node.netstat_fields)?),
+        "sockstat" => Box::new(sockstat::Sockstat::new(host)),
         "cpu" => Box::new(cpu::Cpu::new(host, node, stat.clone())?),
         "diskstats" => Box::new(diskstats::Diskstats::new(host, node)?),
         "filefd" => Box::new(filefd::Filefd::new(host)),

@@ -1,5 +1,5 @@
 //! What the conformance tests share: the data set, and expositions to compare.
-#![allow(dead_code, unreachable_pub)] // each test binary uses a part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test binary uses a part
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

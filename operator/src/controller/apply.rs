@@ -65,7 +65,12 @@ impl Controller {
         let result = self.patch(&api, &name, object).await;
         let result = match result {
             Err(kube::Error::Api(refused)) if refused.code == 422 && matches!(kind, Written::StatefulSet) => {
-                tracing::info!(namespace, name, reason = refused.message, "replacing the StatefulSet, keeping its pods");
+                tracing::info!(
+                    namespace,
+                    name,
+                    reason = refused.message,
+                    "replacing the StatefulSet, keeping its pods"
+                );
                 let _ = api.delete(&name, &DeleteParams::orphan()).await;
                 self.patch(&api, &name, object).await
             }
@@ -73,8 +78,12 @@ impl Controller {
         };
         let outcome = if result.is_ok() { "ok" } else { "error" };
         self.metrics.writes.with(&[kind.name(), outcome]).inc();
-        let written =
-            result.map_err(|source| Error::Write { kind: kind.name(), namespace, name, source: Box::new(source) })?;
+        let written = result.map_err(|source| Error::Write {
+            kind: kind.name(),
+            namespace,
+            name,
+            source: Box::new(source),
+        })?;
         let mark = match kind {
             Written::StatefulSet => written.meta().generation.unwrap_or_default().to_string(),
             _ => written.resource_version().unwrap_or_default(),
@@ -83,7 +92,12 @@ impl Controller {
         Ok(())
     }
 
-    async fn patch(&self, api: &Api<DynamicObject>, name: &str, object: &Value) -> Result<DynamicObject, kube::Error> {
+    async fn patch(
+        &self,
+        api: &Api<DynamicObject>,
+        name: &str,
+        object: &Value,
+    ) -> Result<DynamicObject, kube::Error> {
         api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await
     }
 }

@@ -107,7 +107,8 @@ pub(crate) struct Controller {
 pub async fn start(options: Options, clock: SharedClock, supervisor: &mut Supervisor) -> Result<(), Error> {
     let format = if options.log_format == "json" { logs::Format::Json } else { logs::Format::Logfmt };
     logs::init(&options.log_level, format).map_err(Error::Log)?;
-    let image = options.image.clone().or_else(|| std::env::var("PHAROS_IMAGE").ok()).filter(|i| !i.is_empty());
+    let image =
+        options.image.clone().or_else(|| std::env::var("PHAROS_IMAGE").ok()).filter(|i| !i.is_empty());
     let pharos = image.ok_or(Error::NoImage)?;
     let client = Client::try_default().await.map_err(|e| Error::Cluster(e.into()))?;
     let listener = runtime::http::bind(&options.listen_address).await?;
@@ -115,7 +116,8 @@ pub async fn start(options: Options, clock: SharedClock, supervisor: &mut Superv
     let metrics = Metrics::new();
     serve(&stage, listener, &metrics);
     let changes = watches(&options, &client, &stage);
-    let reporter = Reporter { controller: apply::MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+    let reporter =
+        Reporter { controller: apply::MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
     let controller = Controller {
         recorder: Recorder::new(client.clone(), reporter),
         images: Images { pharos, reloader: options.prometheus_config_reloader.clone() },
@@ -137,7 +139,9 @@ pub async fn start(options: Options, clock: SharedClock, supervisor: &mut Superv
 
 fn serve(stage: &Stage, listener: tokio::net::TcpListener, metrics: &Metrics) {
     let registry = metrics.registry.clone();
-    let text = move || async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], registry.render()) };
+    let text = move || async move {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], registry.render())
+    };
     let router = Router::new().route("/metrics", get(text)).route("/healthz", get(|| async { "ok\n" }));
     let stop = stage.token();
     stage.essential("http", async move {
@@ -163,7 +167,14 @@ fn watches(options: &Options, client: &Client, stage: &Stage) -> mpsc::Receiver<
     for scope in scopes {
         let s = || scope.clone();
         start("prometheuses", ApiResource::erase::<Prometheus>(&()), s(), all(), false, Change::Prometheus);
-        start("servicemonitors", ApiResource::erase::<ServiceMonitor>(&()), s(), all(), false, Change::Monitor);
+        start(
+            "servicemonitors",
+            ApiResource::erase::<ServiceMonitor>(&()),
+            s(),
+            all(),
+            false,
+            Change::Monitor,
+        );
         start("statefulsets", ApiResource::erase::<StatefulSet>(&()), s(), made(), false, Change::Set);
         start("services", ApiResource::erase::<Service>(&()), s(), made(), true, Change::Service);
         start("secrets", ApiResource::erase::<Secret>(&()), s(), all(), true, Change::Secret);
@@ -190,8 +201,11 @@ impl Controller {
             if !state.ready() {
                 continue;
             }
-            let due: Vec<Key> =
-                retries.iter().filter(|(_, (_, at))| *at <= Instant::now()).map(|(key, _)| key.clone()).collect();
+            let due: Vec<Key> = retries
+                .iter()
+                .filter(|(_, (_, at))| *at <= Instant::now())
+                .map(|(key, _)| key.clone())
+                .collect();
             state.dirty.extend(due);
             for key in std::mem::take(&mut state.dirty) {
                 if self.reconcile(&mut state, &key).await {

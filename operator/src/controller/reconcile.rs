@@ -25,6 +25,9 @@ const STATUS_CONCURRENCY: usize = 8;
 /// How often rendering may find that it needs a further material: a reference names no reference.
 const RENDER_ROUNDS: usize = 3;
 
+/// A monitor, its new bindings, and why it is left out if it is.
+type Rebinding = (Key, Arc<ServiceMonitor>, Vec<Binding>, Option<String>);
+
 impl Controller {
     /// Brings the cluster in step with a Prometheus; false where it must be tried again.
     pub(crate) async fn reconcile(&self, state: &mut State, key: &Key) -> bool {
@@ -63,12 +66,18 @@ impl Controller {
     fn acts_on(&self, prometheus: &Prometheus, key: &Key) -> bool {
         let none = BTreeMap::new();
         let labels = prometheus.metadata.labels.as_ref().unwrap_or(&none);
-        let selected = Selector::new(&self.options.prometheus_instance_selector).is_ok_and(|s| s.matches(labels));
+        let selected =
+            Selector::new(&self.options.prometheus_instance_selector).is_ok_and(|s| s.matches(labels));
         selected && self.options.watches(&key.0)
     }
 
     /// Renders and writes.
-    async fn bring_about(&self, state: &mut State, prometheus: &Prometheus, key: &Key) -> Result<Rendered, Error> {
+    async fn bring_about(
+        &self,
+        state: &mut State,
+        prometheus: &Prometheus,
+        key: &Key,
+    ) -> Result<Rendered, Error> {
         let rendered = self.render(state, prometheus, key).await?;
         if let Some(failure) = &rendered.failure {
             return Err(Error::Render(failure.clone()));
@@ -83,7 +92,16 @@ impl Controller {
         let [role, binding] = workload::permissions(prometheus);
         self.write(state, Written::Role, &role).await?;
         self.write(state, Written::RoleBinding, &binding).await?;
-        if let Some(service) = workload::governing_service(prometheus) {
+        let beside: Vec<Arc<Prometheus>> = state
+            .prometheuses
+            .iter()
+            .filter(|((namespace, _), other)| {
+                *namespace == key.0 && other.metadata.deletion_timestamp.is_none()
+            })
+            .map(|(_, other)| other.clone())
+            .collect();
+        let beside: Vec<&Prometheus> = beside.iter().map(Arc::as_ref).collect();
+        if let Some(service) = workload::governing_service(&beside) {
             self.write(state, Written::Service, &service).await?;
         }
         for set in sets {
@@ -126,7 +144,8 @@ impl Controller {
         let (kind, found) = match reference.kind {
             Kind::Secret => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-                let data = |secret: Secret| secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect();
+                let data =
+                    |secret: Secret| secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect();
                 ("Secret", api.get_opt(name).await.map(|found| found.map(data)))
             }
             Kind::ConfigMap => {
@@ -189,7 +208,9 @@ impl Controller {
     /// Writes the status of the Prometheus where it changed.
     async fn report(&self, state: &mut State, prometheus: &Prometheus, key: &Key, outcome: &Outcome) -> bool {
         let sets: Vec<Option<Arc<StatefulSet>>> = (0..shards(prometheus))
-            .map(|shard| state.sets.get(&(key.0.clone(), workload::stateful_set_name(&key.1, shard))).cloned())
+            .map(|shard| {
+                state.sets.get(&(key.0.clone(), workload::stateful_set_name(&key.1, shard))).cloned()
+            })
             .collect();
         let new = status::prometheus(prometheus, &sets, outcome, self.clock.now_ms());
         if prometheus.status.as_ref() == Some(&new) {
@@ -262,11 +283,7 @@ impl Controller {
         self.write_bindings(state, changed).await;
     }
 
-    async fn write_bindings(
-        &self,
-        state: &mut State,
-        changed: Vec<(Key, Arc<ServiceMonitor>, Vec<Binding>, Option<String>)>,
-    ) -> bool {
+    async fn write_bindings(&self, state: &mut State, changed: Vec<Rebinding>) -> bool {
         let writes = changed.into_iter().map(|(object, monitor, bindings, reason)| async move {
             if let Some(reason) = reason {
                 self.tell(&object, &monitor, &reason).await;
@@ -301,7 +318,9 @@ impl Controller {
         let event = Event {
             type_: EventType::Warning,
             reason: "InvalidConfiguration".to_owned(),
-            note: Some(cut(format!("\"{namespace}/{name}\" was rejected due to invalid configuration: {reason}"))),
+            note: Some(cut(format!(
+                "\"{namespace}/{name}\" was rejected due to invalid configuration: {reason}"
+            ))),
             action: "SelectingConfigurationResources".to_owned(),
             secondary: None,
         };

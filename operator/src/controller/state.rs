@@ -84,7 +84,9 @@ fn same(old: &ServiceMonitor, new: &ServiceMonitor) -> bool {
 impl State {
     /// Whether all lists are there that a configuration is made from.
     pub(crate) fn ready(&self) -> bool {
-        ["Prometheus", "ServiceMonitor", "Namespace", "StatefulSet"].iter().all(|kind| self.listed.contains(kind))
+        ["Prometheus", "ServiceMonitor", "Namespace", "StatefulSet"]
+            .iter()
+            .all(|kind| self.listed.contains(kind))
     }
 
     /// Takes a change in, and notes which Prometheus it concerns.
@@ -122,12 +124,9 @@ impl State {
             "ServiceMonitor" => self.monitors.keys().cloned().collect(),
             "Namespace" => self.namespaces.keys().map(|name| (String::new(), name.clone())).collect(),
             "StatefulSet" => self.sets.keys().cloned().collect(),
-            _ => self
-                .applied
-                .keys()
-                .filter(|id| id.0 == kind)
-                .map(|id| (id.1.clone(), id.2.clone()))
-                .collect(),
+            _ => {
+                self.applied.keys().filter(|id| id.0 == kind).map(|id| (id.1.clone(), id.2.clone())).collect()
+            }
         }
     }
 
@@ -135,10 +134,11 @@ impl State {
         self.dirty.extend(self.prometheuses.keys().cloned());
     }
 
-    fn parse<T: DeserializeOwned>(&mut self, kind: &'static str, object: DynamicObject) -> Option<T>
-    where
-        T: kube::Resource,
-    {
+    fn parse<T: DeserializeOwned + kube::Resource>(
+        &mut self,
+        kind: &'static str,
+        object: DynamicObject,
+    ) -> Option<T> {
         let key = key(&object);
         match object.try_parse::<T>() {
             Ok(parsed) => {

@@ -2,8 +2,8 @@
 
 use crate::render::Key;
 use crate::workload;
-use crds::status::{Binding, BindingCondition, Condition, PrometheusStatus, ShardStatus};
 use crds::Prometheus;
+use crds::status::{Binding, BindingCondition, Condition, PrometheusStatus, ShardStatus};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ pub(crate) fn prometheus(
     now_ms: i64,
 ) -> PrometheusStatus {
     let desired = prometheus.spec.replicas.unwrap_or(1).max(0);
-    let statuses: Vec<ShardStatus> = shards.iter().enumerate().map(|(i, set)| shard(i, set.as_deref())).collect();
+    let statuses: Vec<ShardStatus> =
+        shards.iter().enumerate().map(|(i, set)| shard(i, set.as_deref())).collect();
     let sum = |figure: fn(&ShardStatus) -> i32| statuses.iter().map(figure).sum::<i32>();
     let available = sum(|s| s.available_replicas);
     let wanted = desired * i32::try_from(shards.len()).unwrap_or(i32::MAX);
@@ -44,7 +45,11 @@ pub(crate) fn prometheus(
     };
     let paused = prometheus.spec.paused == Some(true);
     let (reconciled, why, text) = match &outcome.failure {
-        _ if paused => ("Unknown", "ReconciliationPaused", "the resource is paused, no reconciliation will happen".to_owned()),
+        _ if paused => (
+            "Unknown",
+            "ReconciliationPaused",
+            "the resource is paused, no reconciliation will happen".to_owned(),
+        ),
         Some(failure) => ("False", "ReconciliationFailed", failure.clone()),
         None => ("True", "", outcome.note.clone()),
     };

@@ -68,7 +68,9 @@ impl Watch {
                     listed.push(slim(object));
                     continue;
                 }
-                Ok(watcher::Event::InitDone) => Seen::All(self.namespace.clone(), std::mem::take(&mut listed)),
+                Ok(watcher::Event::InitDone) => {
+                    Seen::All(self.namespace.clone(), std::mem::take(&mut listed))
+                }
                 Ok(watcher::Event::Apply(object)) => Seen::One(slim(object)),
                 Ok(watcher::Event::Delete(object)) => Seen::Gone(slim(object)),
                 Err(error) => {

@@ -7,7 +7,11 @@ use crds::auth as api;
 use crds::select::{KeySelector, SecretOrConfigMap};
 
 /// HTTP basic authentication.
-pub(crate) fn basic(context: &Context<'_>, namespace: &str, auth: &api::BasicAuth) -> Result<out::BasicAuth, String> {
+pub(crate) fn basic(
+    context: &Context<'_>,
+    namespace: &str,
+    auth: &api::BasicAuth,
+) -> Result<out::BasicAuth, String> {
     let none = KeySelector::default();
     let value = |what: &str, selector: &Option<KeySelector>| {
         context
@@ -41,9 +45,10 @@ pub(crate) fn authorization(
     };
     match (credentials.filter(|c| !c.name.is_empty()), file.filter(|f| !f.is_empty())) {
         (Some(credentials), None) => {
-            let token = context.materials.secret(namespace, credentials).map_err(|e| {
-                wrong(format!("failed to get authorization token of type {given:?}: {e}"))
-            })?;
+            let token = context
+                .materials
+                .secret(namespace, credentials)
+                .map_err(|e| wrong(format!("failed to get authorization token of type {given:?}: {e}")))?;
             header.credentials = Some(token.into());
         }
         (None, Some(file)) => header.credentials_file = Some(file.to_owned()),
@@ -54,7 +59,11 @@ pub(crate) fn authorization(
 }
 
 /// OAuth 2.0 client credentials.
-pub(crate) fn oauth2(context: &Context<'_>, namespace: &str, auth: &api::OAuth2) -> Result<out::OAuth2, String> {
+pub(crate) fn oauth2(
+    context: &Context<'_>,
+    namespace: &str,
+    auth: &api::OAuth2,
+) -> Result<out::OAuth2, String> {
     let wrong = |what: &str, e: String| format!("oauth2: failed to get {what}: {e}");
     let id = context.materials.either(namespace, &auth.client_id).map_err(|e| wrong("client ID", e))?;
     let secret =
@@ -169,14 +178,21 @@ pub(crate) fn check_pair(tls: &out::TlsConfig) -> Result<(), String> {
 pub(crate) fn tls(context: &Context<'_>, namespace: &str, tls: &Tls) -> Result<out::TlsConfig, String> {
     let file = |what: &str, source: &Option<SecretOrConfigMap>, file: &Option<String>| {
         let from_object = match source {
-            Some(source) => context.materials.asset(namespace, source).map_err(|e| format!("tlsConfig: {what}: {e}"))?,
+            Some(source) => {
+                context.materials.asset(namespace, source).map_err(|e| format!("tlsConfig: {what}: {e}"))?
+            }
             None => None,
         };
         Ok::<_, String>(from_object.or_else(|| file.clone()))
     };
-    let key = tls.key_secret.clone().map(|secret| SecretOrConfigMap { secret: Some(secret), config_map: None });
+    let key =
+        tls.key_secret.clone().map(|secret| SecretOrConfigMap { secret: Some(secret), config_map: None });
     let version = |version: &Option<crds::scalar::TlsVersion>| {
-        version.as_ref().map(|v| v.parse::<out::TlsVersion>()).transpose().map_err(|e| format!("tlsConfig: {e}"))
+        version
+            .as_ref()
+            .map(|v| v.parse::<out::TlsVersion>())
+            .transpose()
+            .map_err(|e| format!("tlsConfig: {e}"))
     };
     Ok(out::TlsConfig {
         ca_file: file("ca", &tls.ca, &tls.ca_file)?,
@@ -199,13 +215,15 @@ pub(crate) struct Proxy<'a> {
 }
 
 /// The proxy of a client.
-pub(crate) fn proxy(context: &Context<'_>, namespace: &str, proxy: &Proxy<'_>) -> Result<out::ProxyConfig, String> {
+pub(crate) fn proxy(
+    context: &Context<'_>,
+    namespace: &str,
+    proxy: &Proxy<'_>,
+) -> Result<out::ProxyConfig, String> {
     let mut headers = indexmap::IndexMap::new();
     for (name, values) in proxy.headers.iter().flat_map(|headers| &headers.0) {
-        let values: Result<Vec<Secret>, String> = values
-            .iter()
-            .map(|selector| Ok(context.materials.secret(namespace, selector)?.into()))
-            .collect();
+        let values: Result<Vec<Secret>, String> =
+            values.iter().map(|selector| Ok(context.materials.secret(namespace, selector)?.into())).collect();
         headers.insert(name.clone(), values.map_err(|e| format!("proxyConnectHeader: {e}"))?);
     }
     Ok(out::ProxyConfig {

@@ -18,7 +18,8 @@ const LOGS: &str = "/var/log/prometheus";
 /// All sections but the jobs.
 pub(crate) fn config(context: &Context<'_>, name: &str) -> Result<Config, String> {
     let spec = context.spec;
-    let rules = (0..RULE_MAPS).map(|i| format!("/etc/prometheus/rules/prometheus-{name}-rulefiles-{i}/*.yaml"));
+    let rules =
+        (0..RULE_MAPS).map(|i| format!("/etc/prometheus/rules/prometheus-{name}-rulefiles-{i}/*.yaml"));
     Ok(Config {
         global: global(context, name)?,
         runtime: out::RuntimeConfig { gogc: spec.runtime.as_ref().and_then(|r| r.go_gc).map(i64::from) },
@@ -33,7 +34,9 @@ fn global(context: &Context<'_>, name: &str) -> Result<GlobalConfig, String> {
     let spec = context.spec;
     let mut global = GlobalConfig {
         // the API server fills in 30s; so do we where it has not
-        scrape_interval: Some(time("scrapeInterval", spec.scrape_interval.as_deref())?.unwrap_or(HALF_A_MINUTE)),
+        scrape_interval: Some(
+            time("scrapeInterval", spec.scrape_interval.as_deref())?.unwrap_or(HALF_A_MINUTE),
+        ),
         scrape_timeout: time("scrapeTimeout", spec.scrape_timeout.as_deref())?,
         evaluation_interval: Some(
             time("evaluationInterval", spec.evaluation_interval.as_deref())?.unwrap_or(HALF_A_MINUTE),
@@ -45,12 +48,18 @@ fn global(context: &Context<'_>, name: &str) -> Result<GlobalConfig, String> {
         scrape_native_histograms: spec.scrape_native_histograms,
         always_scrape_classic_histograms: spec.scrape_classic_histograms,
         convert_classic_histograms_to_nhcb: spec.convert_classic_histograms_to_nhcb,
-        body_size_limit: body_size(spec.body_size_limit.as_deref(), spec.enforced_body_size_limit.as_deref())?,
+        body_size_limit: body_size(
+            spec.body_size_limit.as_deref(),
+            spec.enforced_body_size_limit.as_deref(),
+        )?,
         sample_limit: limit(spec.sample_limit, spec.enforced_sample_limit),
         target_limit: limit(spec.target_limit, spec.enforced_target_limit),
         label_limit: limit(spec.label_limit, spec.enforced_label_limit),
         label_name_length_limit: limit(spec.label_name_length_limit, spec.enforced_label_name_length_limit),
-        label_value_length_limit: limit(spec.label_value_length_limit, spec.enforced_label_value_length_limit),
+        label_value_length_limit: limit(
+            spec.label_value_length_limit,
+            spec.enforced_label_value_length_limit,
+        ),
         keep_dropped_targets: limit(spec.keep_dropped_targets, spec.enforced_keep_dropped_targets),
         ..GlobalConfig::default()
     };
@@ -171,7 +180,9 @@ fn otlp(spec: &PrometheusSpec) -> Result<out::OtlpConfig, String> {
 }
 
 /// Formats by name.
-pub(crate) fn protocols(given: Option<&[crds::scalar::ScrapeProtocol]>) -> Result<Vec<ScrapeProtocol>, String> {
+pub(crate) fn protocols(
+    given: Option<&[crds::scalar::ScrapeProtocol]>,
+) -> Result<Vec<ScrapeProtocol>, String> {
     let given = given.unwrap_or_default().iter();
     given.map(|protocol| protocol.parse().map_err(|e: String| format!("scrapeProtocols: {e}"))).collect()
 }
@@ -220,7 +231,9 @@ mod tests {
 
     #[test]
     fn quantities() {
-        for (text, expected) in [("1.1", 1.1), ("250m", 0.25), ("2k", 2000.0), ("1.5Ki", 1536.0), ("1e3", 1000.0)] {
+        for (text, expected) in
+            [("1.1", 1.1), ("250m", 0.25), ("2k", 2000.0), ("1.5Ki", 1536.0), ("1e3", 1000.0)]
+        {
             assert_eq!(number(&Quantity::Text(text.to_owned())), Ok(expected), "{text}");
         }
         assert!(number(&Quantity::Text("1x".to_owned())).is_err());

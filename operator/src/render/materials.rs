@@ -72,7 +72,8 @@ impl<'a> Reader<'a> {
         let reference = Reference { kind, namespace: namespace.to_owned(), name: name.clone() };
         let found = self.materials.get(&reference).and_then(Option::as_ref);
         self.asked.borrow_mut().insert(reference);
-        let data = found.ok_or_else(|| format!("unable to get {noun} {name:?}: {noun}s {name:?} not found"))?;
+        let data =
+            found.ok_or_else(|| format!("unable to get {noun} {name:?}: {noun}s {name:?} not found"))?;
         data.get(key).map(Vec::as_slice).ok_or_else(|| format!("key {key:?} in {noun} {name:?} not found"))
     }
 
@@ -111,7 +112,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The path of the file that will hold this key.
-    pub(crate) fn asset(&self, namespace: &str, source: &SecretOrConfigMap) -> Result<Option<String>, String> {
+    pub(crate) fn asset(
+        &self,
+        namespace: &str,
+        source: &SecretOrConfigMap,
+    ) -> Result<Option<String>, String> {
         let (kind, selector) = match (&source.secret, &source.config_map) {
             (Some(_), Some(_)) => return Err("both a secret and a configMap are named".to_owned()),
             (Some(secret), None) => (Kind::Secret, secret),

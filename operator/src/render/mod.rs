@@ -158,7 +158,9 @@ fn selected<'a>(
 /// Jobs that the user wrote, each divided among the shards like the others.
 fn additional_jobs(context: &Context<'_>) -> Result<Vec<ScrapeConfig>, String> {
     let Some(selector) = &context.spec.additional_scrape_configs else { return Ok(Vec::new()) };
-    let Some(text) = context.materials.optional_secret(context.namespace, selector)? else { return Ok(Vec::new()) };
+    let Some(text) = context.materials.optional_secret(context.namespace, selector)? else {
+        return Ok(Vec::new());
+    };
     let mut jobs: Vec<ScrapeConfig> = config::yaml::from_str(&text).map_err(|e| e.to_string())?;
     for job in &mut jobs {
         relabel::shard(context.spec, &mut job.relabel_configs);

@@ -13,20 +13,29 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use model::relabel::Action;
 
 /// The jobs of a ServiceMonitor.
-pub(crate) fn jobs(context: &Context<'_>, key: &Key, monitor: &ServiceMonitor) -> Result<Vec<ScrapeConfig>, String> {
+pub(crate) fn jobs(
+    context: &Context<'_>,
+    key: &Key,
+    monitor: &ServiceMonitor,
+) -> Result<Vec<ScrapeConfig>, String> {
     let spec = &monitor.spec;
     let selector = Selector::new(&spec.selector).map_err(|e| e.to_string())?;
-    let class = scrape_class(context, spec.scrape_class.as_deref()).map_err(|e| format!("scrapeClassName: {e}"))?;
+    let class =
+        scrape_class(context, spec.scrape_class.as_deref()).map_err(|e| format!("scrapeClassName: {e}"))?;
     let job = Job { context, key, spec, selector, class };
     let endpoints = spec.endpoints.iter().enumerate();
-    endpoints.map(|(i, endpoint)| job.render(i, endpoint).map_err(|e| format!("endpoints[{i}]: {e}"))).collect()
+    endpoints
+        .map(|(i, endpoint)| job.render(i, endpoint).map_err(|e| format!("endpoints[{i}]: {e}")))
+        .collect()
 }
 
 /// What a user may not have meant.
 pub(crate) fn note(monitor: &ServiceMonitor) -> Option<String> {
     let portless = |endpoint: &Endpoint| port_name(endpoint).is_none();
     let index = monitor.spec.endpoints.iter().position(portless)?;
-    Some(format!("endpoints[{index}]: neither port nor targetPort is set: every port of the services is scraped"))
+    Some(format!(
+        "endpoints[{index}]: neither port nor targetPort is set: every port of the services is scraped"
+    ))
 }
 
 fn scrape_class<'a>(context: &Context<'a>, name: Option<&str>) -> Result<Option<&'a ScrapeClass>, String> {
@@ -144,31 +153,39 @@ impl Job<'_> {
         } else if chosen.is_some_and(|selector| selector.any == Some(true)) {
             Vec::new()
         } else {
-            chosen.and_then(|selector| selector.match_names.clone()).filter(|names| !names.is_empty()).unwrap_or(own)
+            chosen
+                .and_then(|selector| selector.match_names.clone())
+                .filter(|names| !names.is_empty())
+                .unwrap_or(own)
         };
-        let attach = self.spec.attach_metadata.as_ref().or(self.class.and_then(|c| c.attach_metadata.as_ref()));
+        let attach =
+            self.spec.attach_metadata.as_ref().or(self.class.and_then(|c| c.attach_metadata.as_ref()));
         let role = self.role();
         let mut discovery = out::KubernetesSdConfig {
             role: Some(role),
             namespaces: (!names.is_empty())
                 .then(|| out::NamespaceDiscovery { names, ..out::NamespaceDiscovery::default() }),
-            attach_metadata: attach.and_then(|attach| attach.node).map(|node| out::AttachMetadata {
-                node: Some(node),
-                ..out::AttachMetadata::default()
-            }),
+            attach_metadata: attach
+                .and_then(|attach| attach.node)
+                .map(|node| out::AttachMetadata { node: Some(node), ..out::AttachMetadata::default() }),
             ..out::KubernetesSdConfig::default()
         };
         if self.by_api_server() {
             let label = self.label_selector();
             if !label.is_empty() {
-                discovery.selectors.push(out::KubernetesSelector { role: Some(role), label: Some(label), field: None });
+                discovery.selectors.push(out::KubernetesSelector {
+                    role: Some(role),
+                    label: Some(label),
+                    field: None,
+                });
             }
         }
         discovery
     }
 
     fn role(&self) -> KubernetesRole {
-        let role = self.spec.service_discovery_role.as_ref().or(self.context.spec.service_discovery_role.as_ref());
+        let role =
+            self.spec.service_discovery_role.as_ref().or(self.context.spec.service_discovery_role.as_ref());
         match role.map(|role| &role.0[..]) {
             Some("EndpointSlice") => KubernetesRole::EndpointSlice,
             _ => KubernetesRole::Endpoints,
@@ -306,7 +323,10 @@ impl Job<'_> {
         Ok(rules)
     }
 
-    fn class_rules(&self, given: Option<&[crds::scrape::RelabelConfig]>) -> Result<Vec<RelabelConfig>, String> {
+    fn class_rules(
+        &self,
+        given: Option<&[crds::scrape::RelabelConfig]>,
+    ) -> Result<Vec<RelabelConfig>, String> {
         let name = self.class.map_or("", |class| &class.name);
         rules(given.unwrap_or_default()).map_err(|e| format!("scrapeClass {name:?}: {e}"))
     }
@@ -407,8 +427,10 @@ impl Job<'_> {
         job.label_value_length_limit =
             enforce(own.label_value_length_limit, all.enforced_label_value_length_limit);
         job.keep_dropped_targets = enforce(own.keep_dropped_targets, all.enforced_keep_dropped_targets);
-        job.body_size_limit = body_size(own.body_size_limit.as_deref(), all.enforced_body_size_limit.as_deref())?;
-        job.native_histogram_bucket_limit = own.native_histogram_bucket_limit.and_then(|n| u64::try_from(n).ok());
+        job.body_size_limit =
+            body_size(own.body_size_limit.as_deref(), all.enforced_body_size_limit.as_deref())?;
+        job.native_histogram_bucket_limit =
+            own.native_histogram_bucket_limit.and_then(|n| u64::try_from(n).ok());
         Ok(())
     }
 
@@ -418,16 +440,19 @@ impl Job<'_> {
         job.always_scrape_classic_histograms = own.scrape_classic_histograms;
         job.convert_classic_histograms_to_nhcb = own.convert_classic_histograms_to_nhcb;
         job.native_histogram_min_bucket_factor = match &own.native_histogram_min_bucket_factor {
-            Some(quantity) => {
-                Some(super::global::number(quantity).map_err(|e| format!("nativeHistogramMinBucketFactor: {e}"))?)
-            }
+            Some(quantity) => Some(
+                super::global::number(quantity)
+                    .map_err(|e| format!("nativeHistogramMinBucketFactor: {e}"))?,
+            ),
             None => None,
         };
         job.scrape_protocols = super::global::protocols(own.scrape_protocols.as_deref())?;
         let fallback = own.fallback_scrape_protocol.as_ref();
         let fallback = fallback.or(self.class.and_then(|class| class.fallback_scrape_protocol.as_ref()));
-        job.fallback_scrape_protocol =
-            fallback.map(|p| p.parse()).transpose().map_err(|e: String| format!("fallbackScrapeProtocol: {e}"))?;
+        job.fallback_scrape_protocol = fallback
+            .map(|p| p.parse())
+            .transpose()
+            .map_err(|e: String| format!("fallbackScrapeProtocol: {e}"))?;
         Ok(())
     }
 }

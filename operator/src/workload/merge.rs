@@ -3,8 +3,12 @@
 use serde_json::{Map, Value};
 
 /// Keys by which lists within a container are merged.
-const KEYS: [(&str, &str); 4] =
-    [("env", "name"), ("ports", "containerPort"), ("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")];
+const KEYS: [(&str, &str); 4] = [
+    ("env", "name"),
+    ("ports", "containerPort"),
+    ("volumeMounts", "mountPath"),
+    ("volumeDevices", "devicePath"),
+];
 
 /// Merges the changes into the containers, by name; those of new names are added at the end.
 ///

@@ -139,7 +139,11 @@ impl<'a> Subject<'a> {
 
 /// Name of the StatefulSet that runs a shard.
 pub fn stateful_set_name(prometheus: &str, shard: u64) -> String {
-    if shard == 0 { format!("prometheus-{prometheus}") } else { format!("prometheus-{prometheus}-shard-{shard}") }
+    if shard == 0 {
+        format!("prometheus-{prometheus}")
+    } else {
+        format!("prometheus-{prometheus}-shard-{shard}")
+    }
 }
 
 /// The selector of a Prometheus' pods, as text.

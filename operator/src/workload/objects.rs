@@ -44,25 +44,34 @@ fn secret(subject: &Subject<'_>, name: &str, data: Map<String, Value>) -> Value 
     json!({ "apiVersion": "v1", "kind": "Secret", "metadata": subject.metadata(name), "type": "Opaque", "data": data })
 }
 
-/// The Service that gives pods their names; none where the resource names one of its own. All Prometheus of a namespace
-/// share it, so none of them owns it alone.
-pub fn governing_service(prometheus: &Prometheus) -> Option<Value> {
-    if prometheus.spec.service_name.is_some() {
-        return None;
-    }
+/// The Service that gives pods their names, for those of a namespace's Prometheus that name no Service of their own;
+/// none where all do. All share it and own it together, so that it is written alike whichever of them is reconciled.
+pub fn governing_service(prometheuses: &[&Prometheus]) -> Option<Value> {
     let images = Images::default();
-    let subject = Subject::new(prometheus, &images);
-    let port = super::pod::port_name(&prometheus.spec);
-    let mut metadata = json!({ "name": "prometheus-operated", "namespace": subject.namespace, "labels": managed() });
-    metadata["labels"]["operated-prometheus"] = "true".into();
-    let mut owner = subject.owner();
-    owner[0]["controller"] = false.into();
-    owner[0]["blockOwnerDeletion"] = false.into();
-    metadata["ownerReferences"] = owner;
+    let sharing = prometheuses.iter().filter(|prometheus| prometheus.spec.service_name.is_none());
+    let subjects: Vec<Subject<'_>> = sharing.map(|prometheus| Subject::new(prometheus, &images)).collect();
+    let first = subjects.first()?;
+    let owners: Vec<Value> = subjects
+        .iter()
+        .map(|subject| {
+            let mut owner = subject.owner()[0].take();
+            owner["controller"] = false.into();
+            owner["blockOwnerDeletion"] = false.into();
+            owner
+        })
+        .collect();
+    let port = super::pod::port_name(&first.prometheus.spec);
+    let mut labels = managed();
+    labels["operated-prometheus"] = "true".into();
     Some(json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata,
+        "metadata": {
+            "name": "prometheus-operated",
+            "namespace": first.namespace,
+            "labels": labels,
+            "ownerReferences": owners,
+        },
         "spec": {
             "clusterIP": "None",
             "ports": [{ "name": port, "port": 9090, "targetPort": port, "protocol": "TCP" }],
@@ -104,6 +113,20 @@ pub fn permissions(prometheus: &Prometheus) -> [Value; 2] {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_service_is_shared() {
+        let named = |name: &str, service: Option<&str>| {
+            let service_name = service.map(Into::into);
+            crds::Prometheus::new(name, crds::PrometheusSpec { service_name, ..Default::default() })
+        };
+        let (a, b, own) = (named("a", None), named("b", None), named("c", Some("mine")));
+        assert_eq!(super::governing_service(&[&own]), None);
+        let service = super::governing_service(&[&a, &b, &own]).unwrap();
+        let owners = service["metadata"]["ownerReferences"].as_array().unwrap();
+        let owners: Vec<_> = owners.iter().map(|owner| owner["name"].as_str().unwrap()).collect();
+        assert_eq!(owners, ["a", "b"]);
+    }
+
     #[test]
     fn equal_texts_give_equal_bytes() {
         let bytes = super::gzip("global: {}\n").unwrap();

@@ -113,8 +113,7 @@ fn server(subject: &Subject<'_>, shard: u64) -> Value {
         // nothing outside of the pod can ask; an image without a shell cannot ask itself
         return container;
     }
-    container["ports"] =
-        json!([{ "name": port_name(spec), "containerPort": 9090, "protocol": "TCP" }]);
+    container["ports"] = json!([{ "name": port_name(spec), "containerPort": 9090, "protocol": "TCP" }]);
     let prefix = route_prefix(subject);
     let prefix = prefix.trim_end_matches('/');
     let probe = |path: &str, period: i64, failures: i64| {
@@ -162,7 +161,9 @@ fn reloader(subject: &Subject<'_>, shard: u64, image: &str, init: bool) -> Value
     args.extend(rule_maps(subject).map(|map| format!("--watched-dir=/etc/prometheus/rules/{map}")));
     args.push("--watched-dir=/etc/prometheus/config".to_owned());
     let spec = &subject.prometheus.spec;
-    for (name, value) in [("log-level", spec.log_level.as_deref()), ("log-format", spec.log_format.as_deref())] {
+    for (name, value) in
+        [("log-level", spec.log_level.as_deref()), ("log-format", spec.log_format.as_deref())]
+    {
         args.extend(value.filter(|value| !value.is_empty()).map(|value| format!("--{name}={value}")));
     }
     let mut mounts = vec![
@@ -170,7 +171,8 @@ fn reloader(subject: &Subject<'_>, shard: u64, image: &str, init: bool) -> Value
         json!({ "name": "config-out", "mountPath": "/etc/prometheus/config_out" }),
     ];
     mounts.extend(
-        rule_maps(subject).map(|map| json!({ "name": map, "mountPath": format!("/etc/prometheus/rules/{map}") })),
+        rule_maps(subject)
+            .map(|map| json!({ "name": map, "mountPath": format!("/etc/prometheus/rules/{map}") })),
     );
     let small = json!({ "cpu": "10m", "memory": "50Mi" });
     let mut container = json!({
@@ -295,12 +297,18 @@ fn placement(subject: &Subject<'_>, shard: u64, pod: &mut Value) -> Result<(), E
     };
     let fields = [
         ("affinity", spec.affinity.as_ref().map(|v| v.json.clone())),
-        ("securityContext", Some(spec.security_context.as_ref().map_or_else(|| json!({}), |v| v.json.clone()))),
+        (
+            "securityContext",
+            Some(spec.security_context.as_ref().map_or_else(|| json!({}), |v| v.json.clone())),
+        ),
         ("dnsConfig", spec.dns_config.as_ref().map(|v| v.json.clone())),
         ("tolerations", natives(spec.tolerations.as_deref())),
         ("hostAliases", natives(spec.host_aliases.as_deref())),
         ("nodeSelector", spec.node_selector.as_ref().map(serde_json::to_value).map(json_of).transpose()?),
-        ("imagePullSecrets", spec.image_pull_secrets.as_ref().map(serde_json::to_value).map(json_of).transpose()?),
+        (
+            "imagePullSecrets",
+            spec.image_pull_secrets.as_ref().map(serde_json::to_value).map(json_of).transpose()?,
+        ),
         ("priorityClassName", text(spec.priority_class_name.as_deref())),
         ("serviceAccountName", text(spec.service_account_name.as_deref())),
         ("schedulerName", text(spec.scheduler_name.as_deref())),

@@ -52,7 +52,8 @@ fn update_strategy(spec: &crds::PrometheusSpec) -> Value {
 /// Labels of the StatefulSet: the resource's own, then those that say what it is.
 fn labels(subject: &Subject<'_>, shard: u64) -> Map<String, Value> {
     let own = subject.prometheus.metadata.labels.iter().flatten();
-    let mut labels: Map<String, Value> = own.map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let mut labels: Map<String, Value> =
+        own.map(|(name, value)| (name.clone(), value.clone().into())).collect();
     labels.extend(subject.shard_selector(shard));
     labels.insert("managed-by".to_owned(), "prometheus-operator".into());
     labels.insert("operator.prometheus.io/mode".to_owned(), "server".into());
@@ -77,7 +78,9 @@ fn hash(spec: &Value, metadata: &Value) -> String {
 /// The template of persistent storage, where the resource asks for it.
 fn claim(subject: &Subject<'_>) -> Result<Option<Value>, Error> {
     let storage = subject.prometheus.spec.storage.as_ref();
-    let Some(storage) = storage.filter(|s| s.empty_dir.is_none() && s.ephemeral.is_none()) else { return Ok(None) };
+    let Some(storage) = storage.filter(|s| s.empty_dir.is_none() && s.ephemeral.is_none()) else {
+        return Ok(None);
+    };
     let Some(template) = &storage.volume_claim_template else { return Ok(None) };
     let mut metadata = json!({ "name": pod::volume_name(subject) });
     if let Some(given) = &template.metadata {
@@ -92,5 +95,7 @@ fn claim(subject: &Subject<'_>) -> Result<Option<Value>, Error> {
     if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
         spec["accessModes"] = json!(["ReadWriteOnce"]);
     }
-    Ok(Some(json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec })))
+    Ok(Some(
+        json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec }),
+    ))
 }

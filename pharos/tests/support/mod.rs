@@ -1,5 +1,6 @@
 //! A real server process on loopback, targets for it to scrape, and a few lines of HTTP.
-#![allow(dead_code)] // each test program uses its part
+#![allow(dead_code, unreachable_pub)] // each test program uses its part
+#![allow(clippy::disallowed_methods)] // a real process is waited for by the real clock
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -43,7 +44,8 @@ impl Server {
         });
         let mut server = Server { child, log, seen: String::new(), address: ([127, 0, 0, 1], 0).into() };
         let ready = server.wait_for_log("ready to receive web requests");
-        let port = ready.split("127.0.0.1:").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        let port =
+            ready.split("127.0.0.1:").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap();
         server.address.set_port(port.parse().unwrap());
         server
     }
@@ -60,7 +62,9 @@ impl Server {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the log never said {text:?}:\n{}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("the server ended before it said {text:?}:\n{}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("the server ended before it said {text:?}:\n{}", self.seen)
+                }
             }
         }
     }
@@ -91,7 +95,12 @@ impl Server {
     }
 
     /// Asks until the answer satisfies; panics with the last one where it never does.
-    pub fn until<T: std::fmt::Debug>(&self, what: &str, ask: impl Fn(&Server) -> T, good: impl Fn(&T) -> bool) -> T {
+    pub fn until<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        ask: impl Fn(&Server) -> T,
+        good: impl Fn(&T) -> bool,
+    ) -> T {
         let began = std::time::Instant::now();
         loop {
             let answer = ask(self);
@@ -206,7 +215,9 @@ pub fn text(stream: &mut TcpStream, body: &str) -> std::io::Result<()> {
 pub fn jobs(targets: &[(&str, SocketAddr)]) -> String {
     let mut config = String::from("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n");
     for (job, address) in targets {
-        config += &format!("- {{job_name: {job}, body_size_limit: 1MB, static_configs: [{{targets: ['{address}']}}]}}\n");
+        config += &format!(
+            "- {{job_name: {job}, body_size_limit: 1MB, static_configs: [{{targets: ['{address}']}}]}}\n"
+        );
     }
     config
 }

@@ -3,7 +3,7 @@
 
 use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_histogram};
 use super::context::{Ctx, Steps};
-use super::eval::{self, settle};
+use super::eval::{self, METADATA_LABELS, settle};
 use super::kahan::{Kahan, Mean, Variance};
 use super::result::QueryError;
 use super::select::{Around, Stream};
@@ -43,7 +43,10 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn new<'l>(grouping: Grouping<'_>, series: impl Iterator<Item = (&'l Labels, bool)>) -> Groups {
+    pub(crate) fn new<'l>(
+        grouping: Grouping<'_>,
+        series: impl Iterator<Item = (&'l Labels, bool)>,
+    ) -> Groups {
         let mut at: FxHashMap<Labels, usize> = FxHashMap::default();
         let mut groups = Groups { keys: Vec::new(), drop_name: Vec::new(), of: Vec::new() };
         for (labels, drop_name) in series {
@@ -244,8 +247,10 @@ impl Adder<'_, '_> {
                 let drop = stream.drop_name;
                 let settled = drop && !self.ctx.engine.delayed_name_removal;
                 // with names dropped already there is none to group by
-                if settled && by.labels.iter().any(|l| l == METRIC_NAME) {
-                    let bare: Vec<Labels> = stream.labels.iter().map(Labels::without_name).collect();
+                if settled && (by.without || by.labels.iter().any(|l| METADATA_LABELS.contains(&l.as_str())))
+                {
+                    let bare: Vec<Labels> =
+                        stream.labels.iter().map(|l| l.without(&METADATA_LABELS)).collect();
                     Groups::new(by, bare.iter().map(|l| (l, false)))
                 } else {
                     Groups::new(by, stream.labels.iter().map(|l| (l, drop && !settled)))
@@ -322,6 +327,7 @@ impl Adder<'_, '_> {
                     let text = format!("ignored histogram in {} aggregation", self.op.name());
                     self.ctx.notes.info(self.pos, text);
                 }
+                AggregateOp::Avg => sums.entry((group, i)).or_default().add_to_mean(h),
                 _ => sums.entry((group, i)).or_default().add(h),
             }
         }
@@ -329,9 +335,7 @@ impl Adder<'_, '_> {
 
     fn finish_histogram(&self, floats_too: bool, sum: &Sum, number: f64) -> Point {
         match self.op {
-            AggregateOp::Count => {
-                Point::Float(sum.len() + if floats_too { number } else { 0.0 })
-            }
+            AggregateOp::Count => Point::Float(sum.len() + if floats_too { number } else { 0.0 }),
             AggregateOp::Group => Point::Float(1.0),
             _ if floats_too => {
                 self.ctx.notes.warn(self.pos, "encountered a mix of histograms and floats for aggregation");

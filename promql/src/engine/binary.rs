@@ -121,7 +121,7 @@ impl WithScalar {
                     (false, false) => super::column::ABSENT,
                 }
             } else if matches!(self.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
-                self.incompatible(ctx, if self.swapped { ("float", "float") } else { ("float", "float") });
+                self.incompatible(ctx, ("float", "float"));
                 super::column::ABSENT
             } else {
                 between_numbers(self.op, l, r)
@@ -137,8 +137,7 @@ impl WithScalar {
             (BinaryOp::TrimUpper, false) => out = histogram::trim(h, number, true),
             (BinaryOp::TrimLower, false) => out = histogram::trim(h, number, false),
             _ => {
-                let sides =
-                    if self.swapped { ("float", "histogram") } else { ("histogram", "float") };
+                let sides = if self.swapped { ("float", "histogram") } else { ("histogram", "float") };
                 self.incompatible(ctx, sides);
                 return Point::Absent;
             }
@@ -245,4 +244,3 @@ fn between_histograms(
         }
     }
 }
-

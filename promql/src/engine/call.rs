@@ -202,12 +202,7 @@ fn the_only(series: &[OutSeries], i: usize) -> f64 {
     }
 }
 
-fn calendar(
-    ctx: &Ctx<'_>,
-    args: &[Expr],
-    steps: Steps,
-    part: fn(i64) -> f64,
-) -> Result<Val, QueryError> {
+fn calendar(ctx: &Ctx<'_>, args: &[Expr], steps: Steps, part: fn(i64) -> f64) -> Result<Val, QueryError> {
     let seconds = |v: f64| if v.is_nan() { i64::MIN } else { v as i64 };
     match args.first() {
         Some(arg) => with_step(ctx, arg, steps, |_, v| Some(part(seconds(v)))),

@@ -121,8 +121,9 @@ fn rank(v: f64, buckets: &[Bucket], total: f64) -> f64 {
         if b.upper > v {
             let count = b.count - below;
             return match (begin == f64::NEG_INFINITY, b.upper == f64::INFINITY) {
-                (true, _) => below,
-                (_, true) => below + count,
+                // an unbounded bucket is not divided: it counts as at its open end
+                (_, true) => below,
+                (true, _) => below + count,
                 _ => below + count * (v - begin) / (b.upper - begin),
             };
         }

@@ -4,7 +4,7 @@ use super::column::{OutSeries, Val, is_absent};
 use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
-use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Modifiers, Span};
+use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span};
 use crate::storage::Queryable;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -38,6 +38,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) query_end: i64,
     pub(crate) query_step: i64,
     pub(crate) notes: Notes,
+    /// Where selectors stand of whose histograms only count and sum are asked for.
+    pub(crate) stats_only: Vec<usize>,
     /// Samples held now: results of operands that wait for their operator.
     held: AtomicUsize,
     peak: AtomicUsize,
@@ -45,12 +47,19 @@ pub(crate) struct Ctx<'a> {
     pub(crate) series: AtomicU64,
 }
 
+/// Times beyond this (a hundred million years) are out of range, so that windows around them do not overflow.
+pub(crate) const FAR: i64 = 4_000_000_000_000_000_000;
+
+/// Most steps of an evaluation: what a column can index on any machine, and more than memory holds.
+pub(crate) const MAX_STEPS: i64 = 1 << 31;
+
 /// Bytes that a held sample costs: its place in a column.
 const BYTES_PER_SAMPLE: usize = 8;
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(
         storage: &'a dyn Queryable,
+        expr: &Expr,
         engine: &'a EngineOptions,
         options: &'a QueryOptions,
         (query_start, query_end, query_step): (i64, i64, i64),
@@ -66,6 +75,7 @@ impl<'a> Ctx<'a> {
             query_end,
             query_step,
             notes: Notes::default(),
+            stats_only: stats_only(expr),
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             touched: AtomicU64::new(0),
@@ -114,8 +124,7 @@ impl<'a> Ctx<'a> {
             Span::Expr(expr) => {
                 let seconds = self.duration(expr)?;
                 let column = expr.pos.start + 1;
-                let fail =
-                    |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
+                let fail = |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
                 if positive && (seconds <= 0.0 || seconds.is_nan()) {
                     return fail("duration must be greater than 0");
                 }
@@ -172,8 +181,29 @@ impl<'a> Ctx<'a> {
             At::Start => self.query_start,
             At::End => self.query_end,
         });
-        Ok(Reference { steps, fixed: fixed.map(|t| t - offset), offset })
+        let fixed = fixed.map(|t| t.clamp(-FAR, FAR) - offset);
+        Ok(Reference { steps, fixed, offset })
     }
+}
+
+/// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and no subquery: of their histograms the counter
+/// resets are looked for as they are read, as Prometheus does where it decodes no buckets.
+fn stats_only(expr: &Expr) -> Vec<usize> {
+    let (mut found, mut todo) = (Vec::new(), vec![(expr, false)]);
+    while let Some((expr, mut stats)) = todo.pop() {
+        match &expr.kind {
+            ExprKind::Vector(_) | ExprKind::Matrix { .. } if stats => found.push(expr.pos.start),
+            ExprKind::Subquery { .. } => continue,
+            ExprKind::Call { func, .. } => match func.name {
+                "histogram_count" | "histogram_sum" | "histogram_avg" => stats = true,
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => stats = false,
+                _ => {}
+            },
+            _ => {}
+        }
+        todo.extend(expr.children().into_iter().map(|child| (child, stats)));
+    }
+    found
 }
 
 /// Where a selector's windows end, step by step.

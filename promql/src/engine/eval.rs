@@ -1,14 +1,16 @@
 //! Evaluation of a tree: each node yields its value at all steps.
 
 use super::column::{Column, OutSeries, Val, is_absent};
-use super::context::{Ctx, Reference, Steps, size};
+use super::context::{Ctx, MAX_STEPS, Reference, Steps, size};
 use super::range_fn::Call;
 use super::result::QueryError;
 use super::select::{self, Around, Range, Stream, keeps_name};
 use super::window::Samples;
 use super::{aggregate, binary, call};
 use crate::ast::{Boundary, Expr, ExprKind, Modifiers, Span, ValueType};
-use model::Labels;
+use model::histogram::CounterReset;
+use model::labels::METRIC_NAME;
+use model::{FloatHistogram, Labels};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
@@ -16,7 +18,8 @@ use rustc_hash::FxHashMap;
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let before = ctx.held();
     let once = steps.n > 1 && is_invariant(expr);
-    let val = if once { broadcast(node(ctx, expr, steps.first())?, steps.n) } else { node(ctx, expr, steps)? };
+    let val =
+        if once { broadcast(node(ctx, expr, steps.first())?, steps.n) } else { node(ctx, expr, steps)? };
     ctx.hold(before.saturating_add(size(&val)), "an intermediate result")?;
     Ok(val)
 }
@@ -25,9 +28,9 @@ fn broadcast(val: Val, n: usize) -> Val {
     match val {
         Val::Scalar(values) => Val::Scalar(vec![values[0]; n]),
         Val::Str(text) => Val::Str(text),
-        Val::Vector(series) => Val::Vector(
-            series.into_iter().map(|s| OutSeries { col: s.col.broadcast(n), ..s }).collect(),
-        ),
+        Val::Vector(series) => {
+            Val::Vector(series.into_iter().map(|s| OutSeries { col: s.col.broadcast(n), ..s }).collect())
+        }
     }
 }
 
@@ -116,12 +119,7 @@ pub(crate) fn stream<'a>(
 }
 
 /// The scalar arguments of a range function.
-fn range_params(
-    ctx: &Ctx<'_>,
-    func: &str,
-    args: &[Expr],
-    steps: Steps,
-) -> Result<Vec<Vec<f64>>, QueryError> {
+fn range_params(ctx: &Ctx<'_>, func: &str, args: &[Expr], steps: Steps) -> Result<Vec<Vec<f64>>, QueryError> {
     let scalars = args.iter().filter(|a| a.value_type() == ValueType::Scalar);
     let params: Vec<Vec<f64>> = scalars.clone().map(|a| scalar(ctx, a, steps)).collect::<Result<_, _>>()?;
     match func {
@@ -157,11 +155,15 @@ fn unary(ctx: &Ctx<'_>, negative: bool, expr: &Expr, steps: Steps) -> Result<Val
             if negative {
                 for s in &mut series {
                     s.drop_name = true;
-                    call::map_column(&mut s.col, |v| -v, |h| {
-                        let mut h = h.clone();
-                        crate::histogram::scale(&mut h, -1.0);
-                        Some(h)
-                    });
+                    call::map_column(
+                        &mut s.col,
+                        |v| -v,
+                        |h| {
+                            let mut h = h.clone();
+                            crate::histogram::scale(&mut h, -1.0);
+                            Some(h)
+                        },
+                    );
                 }
             }
             settle(ctx, series).map(Val::Vector)
@@ -175,13 +177,16 @@ pub(crate) fn settle(ctx: &Ctx<'_>, series: Vec<OutSeries>) -> Result<Vec<OutSer
     if ctx.engine.delayed_name_removal { Ok(series) } else { drop_names(series) }
 }
 
+/// What describes the metric rather than the series: goes when an operation makes another quantity.
+pub(crate) const METADATA_LABELS: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
 /// Drops names, and brings series together that then have the same labels.
 pub(crate) fn drop_names(mut series: Vec<OutSeries>) -> Result<Vec<OutSeries>, QueryError> {
     if !series.iter().any(|s| s.drop_name) {
         return Ok(series);
     }
     for s in series.iter_mut().filter(|s| s.drop_name) {
-        s.labels = s.labels.without_name();
+        s.labels = s.labels.without(&METADATA_LABELS);
         s.drop_name = false;
     }
     merge_same(series)
@@ -241,8 +246,17 @@ pub(crate) fn is_invariant(expr: &Expr) -> bool {
 fn depends_on_time(func: &str) -> bool {
     matches!(
         func,
-        "time" | "timestamp" | "predict_linear" | "day_of_month" | "day_of_week" | "day_of_year"
-            | "days_in_month" | "hour" | "minute" | "month" | "year"
+        "time"
+            | "timestamp"
+            | "predict_linear"
+            | "day_of_month"
+            | "day_of_week"
+            | "day_of_year"
+            | "days_in_month"
+            | "hour"
+            | "minute"
+            | "month"
+            | "year"
     )
 }
 
@@ -269,7 +283,11 @@ pub(crate) fn subquery(
     let reference = ctx.reference(modifiers, steps)?;
     // steps are multiples of the distance, after the begin of the first window
     let start = ((reference.first() - range).div_euclid(step) + 1) * step;
-    let n = if reference.last() < start { 0 } else { ((reference.last() - start) / step + 1) as usize };
+    let n = if reference.last() < start { 0 } else { (reference.last() - start) / step + 1 };
+    if n > MAX_STEPS {
+        return Err(QueryError::Execution(format!("{n} steps of a subquery are more than {MAX_STEPS}")));
+    }
+    let n = n as usize;
     let inner = Steps { start, step, n };
     if n == 0 {
         return Ok(Computed { series: Vec::new(), inner, reference, range });
@@ -277,6 +295,14 @@ pub(crate) fn subquery(
     ctx.would_hold(n, "a subquery")?;
     let series = vector(ctx, expr, inner)?;
     Ok(Computed { series, inner, reference, range })
+}
+
+/// What storage knows of a histogram and the one before it does not hold between a subquery's steps.
+fn without_hint(h: std::sync::Arc<FloatHistogram>) -> std::sync::Arc<FloatHistogram> {
+    if matches!(h.counter_reset, CounterReset::Gauge | CounterReset::Unknown) {
+        return h;
+    }
+    std::sync::Arc::new(FloatHistogram { counter_reset: CounterReset::Unknown, ..(*h).clone() })
 }
 
 /// Samples of a subquery's series.
@@ -291,7 +317,7 @@ pub(crate) fn computed_samples(col: &Column, inner: Steps) -> Samples {
             }
             super::column::Point::Hist(h) => {
                 samples.ht.push(inner.time(i));
-                samples.hv.push(h);
+                samples.hv.push(without_hint(h));
             }
         }
     }
@@ -327,8 +353,7 @@ pub(crate) fn over_subquery_raw(
         // a dropped name is not the series' own any more
         let metric = if s.drop_name { "" } else { s.labels.metric_name() };
         let call = Call { ctx, func, pos: arg.pos, metric, boundary: Boundary::Inside, params: &params };
-        let (col, touched) =
-            select::over_computed(&call, computed_samples(&s.col, inner), &reference, range);
+        let (col, touched) = select::over_computed(&call, computed_samples(&s.col, inner), &reference, range);
         ctx.touch(touched);
         let drop_name = s.drop_name || !keeps_name(func);
         col.any_present().then_some(OutSeries { labels: s.labels, drop_name, col })

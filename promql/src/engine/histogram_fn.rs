@@ -10,6 +10,7 @@ use super::result::QueryError;
 use crate::ast::{Expr, PosRange};
 use crate::histogram;
 use crate::histogram::NanEffect;
+use crate::parser::{quote, valid_label};
 use model::labels::BUCKET_LE;
 use model::{FloatHistogram, Labels, LabelsBuilder};
 use rustc_hash::FxHashMap;
@@ -48,8 +49,8 @@ pub(crate) fn eval(
 /// `histogram_quantiles(v, "label", q, …)`: one series a quantile, named by the label.
 fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries>, QueryError> {
     let label = string(ctx, &args[1], steps)?;
-    if label.is_empty() || label.contains('\u{fffd}') {
-        let text = format!("invalid label name {}", model::float::quote(&label));
+    if !valid_label(&label) {
+        let text = format!("invalid label name {}", quote(&label));
         return Err(QueryError::Execution(text));
     }
     let series = vector(ctx, &args[0], steps)?;
@@ -71,12 +72,18 @@ fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries
             }
             for (bits, col) in by_value {
                 let mut b = LabelsBuilder::new(&s.labels);
-                b.set(label.as_str(), model::float::format_general(f64::from_bits(bits)));
+                b.set(label.as_str(), with_point(f64::from_bits(bits)));
                 out.push(OutSeries { labels: b.finish(), drop_name: s.drop_name, col });
             }
         }
     }
     merge_same(settle(ctx, out)?)
+}
+
+/// The quantile as labels write it: with a point, as OpenMetrics does.
+fn with_point(v: f64) -> String {
+    let text = model::float::format_general(v);
+    if text.contains(|c: char| !c.is_ascii_digit() && c != '-') { text } else { text + ".0" }
 }
 
 /// A number from each native histogram; numbers are left out.

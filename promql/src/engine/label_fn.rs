@@ -5,6 +5,7 @@ use super::context::{Ctx, Steps};
 use super::eval::{merge_same, string, vector};
 use super::result::QueryError;
 use crate::ast::Expr;
+use crate::parser::valid_label;
 use model::labels::METRIC_NAME;
 use model::regex::Regex;
 use model::{Labels, LabelsBuilder};
@@ -15,7 +16,7 @@ fn fail<T>(text: String) -> Result<T, QueryError> {
 }
 
 fn check_name(name: &str, func: &str, what: &str) -> Result<(), QueryError> {
-    if name.is_empty() || name.contains('\u{fffd}') {
+    if !valid_label(name) {
         return fail(format!("invalid {what}label name in {func}(): {name}"));
     }
     Ok(())
@@ -90,7 +91,8 @@ fn natural(a: &str, b: &str) -> Ordering {
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let (da, db) = (digits(a), digits(b));
             let (na, nb) = (da.trim_start_matches('0'), db.trim_start_matches('0'));
-            let order = na.len().cmp(&nb.len()).then_with(|| na.cmp(nb)).then_with(|| da.len().cmp(&db.len()));
+            let order =
+                na.len().cmp(&nb.len()).then_with(|| na.cmp(nb)).then_with(|| da.len().cmp(&db.len()));
             if order != Ordering::Equal {
                 return order;
             }

@@ -6,7 +6,7 @@
 use super::binary::{between_points, changes_quantity};
 use super::column::{Column, OutSeries, Point};
 use super::context::{Ctx, Steps};
-use super::eval::{fill_in, merge_same, same_labelset};
+use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
 use super::result::QueryError;
 use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
 use model::labels::METRIC_NAME;
@@ -96,12 +96,15 @@ pub(crate) fn operate(
 }
 
 impl Operation<'_, '_> {
-    fn run(&self, many: &[OutSeries], one: &[OutSeries], swapped: bool) -> Result<Vec<OutSeries>, QueryError> {
-        let (fill_many, fill_one) = if swapped {
-            (self.matching.fill_right, self.matching.fill_left)
-        } else {
-            (self.matching.fill_left, self.matching.fill_right)
-        };
+    fn run(
+        &self,
+        many: &[OutSeries],
+        one: &[OutSeries],
+        swapped: bool,
+    ) -> Result<Vec<OutSeries>, QueryError> {
+        // With group_right the sides are swapped, but Prometheus leaves the values where they stand: `fill_left` fills
+        // the side of the many either way.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         let mut order: Vec<Labels> = Vec::new();
         let mut groups: FxHashMap<Labels, Group> = FxHashMap::default();
         for (side, is_many) in [(many, true), (one, false)] {
@@ -152,7 +155,8 @@ impl Operation<'_, '_> {
                     return Err(QueryError::Execution(format!(
                         "found duplicate series for the match group {sig} on the {side} hand-side of the operation: \
                          [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                        one[*b].labels, one[*a].labels
+                        (&one[*a].labels).min(&one[*b].labels),
+                        (&one[*a].labels).max(&one[*b].labels)
                     )));
                 }
             }
@@ -192,18 +196,20 @@ impl Operation<'_, '_> {
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
             for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
                 let result = self.columns(&many[m].col, col, swapped);
-                if !result.any_present() {
-                    continue;
-                }
                 if one_to_one && !taken.is_empty() {
                     for (i, t) in taken.iter_mut().enumerate() {
-                        if result.is_present(i) && std::mem::replace(t, true) {
+                        // also where a comparison then drops the result
+                        let both = many[m].col.is_present(i) && col.is_present(i);
+                        if both && std::mem::replace(t, true) {
                             return Err(QueryError::Execution(
                                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                                     .to_owned(),
                             ));
                         }
                     }
+                }
+                if !result.any_present() {
+                    continue;
                 }
                 let metric = self.labels(&many[m].labels, labels, swapped);
                 let drop_name = self.return_bool || many[m].drop_name;
@@ -215,7 +221,10 @@ impl Operation<'_, '_> {
                 let result = self.columns(filled, &one[o].col, swapped);
                 if result.any_present() {
                     let labels = self.labels(sig, Some(&one[o].labels), swapped);
-                    out.push((many.len() + at, OutSeries { labels, drop_name: self.return_bool, col: result }));
+                    out.push((
+                        many.len() + at,
+                        OutSeries { labels, drop_name: self.return_bool, col: result },
+                    ));
                 }
             }
         }
@@ -281,7 +290,9 @@ impl Operation<'_, '_> {
     fn labels(&self, many: &Labels, one: Option<&Labels>, _swapped: bool) -> Labels {
         let mut b = LabelsBuilder::new(many);
         if changes_quantity(self.op) {
-            b.del(METRIC_NAME);
+            METADATA_LABELS.iter().for_each(|name| {
+                b.del(name);
+            });
         }
         if self.matching.card == Cardinality::OneToOne {
             if self.matching.on {

@@ -34,7 +34,7 @@ pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
 
 use crate::ast::{Expr, ValueType};
 use crate::storage::Queryable;
-use context::{Ctx, Steps};
+use context::{Ctx, FAR, MAX_STEPS, Steps};
 
 /// Evaluates queries. Cheap to share; holds no state of a query.
 #[derive(Debug, Default)]
@@ -69,7 +69,8 @@ impl Engine {
         at: i64,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let ctx = Ctx::new(storage, &self.options, options, (at, at, 0));
+        check_time(at)?;
+        let ctx = Ctx::new(storage, expr, &self.options, options, (at, at, 0));
         // a step of 1 ms is never taken
         let steps = Steps { start: at, step: 1, n: 1 };
         let value = on_deep_stack(expr, || {
@@ -104,29 +105,45 @@ impl Engine {
         if step <= 0 {
             return Err(QueryError::BadData("zero or negative query resolution step".to_owned()));
         }
+        check_time(start)?;
+        check_time(end)?;
         if end < start {
             return Err(QueryError::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let ctx = Ctx::new(storage, &self.options, options, (start, end, step));
-        let n = usize::try_from((end - start) / step + 1)
-            .map_err(|_| QueryError::BadData("too many steps".to_owned()))?;
+        let ctx = Ctx::new(storage, expr, &self.options, options, (start, end, step));
+        let n = (end - start) / step + 1;
+        if n > MAX_STEPS {
+            return Err(QueryError::BadData(format!("{n} steps are more than {MAX_STEPS}")));
+        }
+        let n = n as usize;
         ctx.would_hold(n, "the steps of the query")?;
         let steps = Steps { start, step, n };
-        let value =
-            on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
+        let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
         Ok(finish::result(&ctx, value))
     }
 }
 
+fn check_time(t: i64) -> Result<(), QueryError> {
+    if (-FAR..=FAR).contains(&t) {
+        return Ok(());
+    }
+    Err(QueryError::BadData(format!("time {t} ms is out of range")))
+}
+
 /// Runs an evaluation where the tree's depth cannot overflow the stack.
-fn on_deep_stack<T: Send>(expr: &Expr, run: impl FnOnce() -> T + Send) -> T {
+fn on_deep_stack<T: Send>(
+    expr: &Expr,
+    run: impl FnOnce() -> Result<T, QueryError> + Send,
+) -> Result<T, QueryError> {
     let depth = expr.depth();
     if depth <= DEEP {
         return run();
     }
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().stack_size(depth * STACK_PER_LEVEL);
-        let thread = builder.spawn_scoped(scope, run).expect("spawning a thread for a deep query");
+        let thread = builder
+            .spawn_scoped(scope, run)
+            .map_err(|e| QueryError::Execution(format!("no thread for a deep query: {e}")))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -15,8 +15,6 @@ pub struct EngineOptions {
     /// Metric names are dropped at the end of the query rather than by each function
     /// (`--enable-feature=promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
-    /// `__type__` and `__unit__` labels are treated like the metric's name (`--enable-feature=type-and-unit-labels`).
-    pub type_and_unit_labels: bool,
 }
 
 impl Default for EngineOptions {
@@ -26,7 +24,6 @@ impl Default for EngineOptions {
             max_samples: 50_000_000,
             subquery_step_ms: 0,
             delayed_name_removal: false,
-            type_and_unit_labels: false,
         }
     }
 }

@@ -8,7 +8,8 @@ use super::result::QueryError;
 use super::window::Samples;
 use crate::ast::{Boundary, PosRange, Span, VectorSelector};
 use crate::storage::{SampleBuffer, SelectHints, Selection, Series, StorageError};
-use model::{Labels, is_stale};
+use model::histogram::CounterReset;
+use model::{FloatHistogram, Labels, is_stale};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -29,8 +30,7 @@ pub(crate) struct Stream<'a> {
     kernel: Kernel<'a>,
 }
 
-type Kernel<'a> =
-    Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
+type Kernel<'a> = Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
 
 /// Buffers of a thread.
 #[derive(Default)]
@@ -109,10 +109,12 @@ impl<'a> Stream<'a> {
                     self.column(begin + k, &mut buffers, col)?;
                 }
             } else {
-                columns[..n].par_iter_mut().enumerate().try_for_each_init(
-                    Buffers::default,
-                    |buffers, (k, col)| self.column(begin + k, buffers, col),
-                )?;
+                columns[..n]
+                    .par_iter_mut()
+                    .enumerate()
+                    .try_for_each_init(Buffers::default, |buffers, (k, col)| {
+                        self.column(begin + k, buffers, col)
+                    })?;
             }
             see(begin, &columns[..n]);
         }
@@ -159,6 +161,7 @@ pub(crate) fn instant<'a>(
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
+    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let touched = if smoothed {
             let call = Call {
@@ -174,12 +177,31 @@ pub(crate) fn instant<'a>(
         } else {
             buffers.raw.clear();
             series[i].read(mint, maxt, &mut buffers.raw)?;
+            if stats {
+                find_resets(&mut buffers.raw);
+            }
             last_samples(&buffers.raw, &reference, ctx.lookback, col)
         };
         ctx.touch(touched);
         Ok(())
     });
     Ok(Stream { labels, drop_name: false, steps: steps.n, kernel })
+}
+
+fn find_resets(raw: &mut SampleBuffer) {
+    mark_resets(raw.histograms.iter_mut().map(|(_, h)| h));
+}
+
+/// Says of each histogram of which storage says nothing whether its counter began anew.
+fn mark_resets<'h>(histograms: impl Iterator<Item = &'h mut Arc<FloatHistogram>>) {
+    let mut before: Option<Arc<FloatHistogram>> = None;
+    for h in histograms {
+        if let Some(before) = before.filter(|_| h.counter_reset == CounterReset::Unknown) {
+            let reset = crate::histogram::detect_reset(h, &before);
+            Arc::make_mut(h).counter_reset = if reset { CounterReset::Reset } else { CounterReset::NotReset };
+        }
+        before = Some(h.clone());
+    }
 }
 
 fn last_samples(raw: &SampleBuffer, reference: &Reference, lookback: i64, col: &mut Column) -> u64 {
@@ -235,7 +257,8 @@ fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, co
         touched += 1;
         let before = after - 1;
         let exact = after == to || times[before] == t;
-        let share = if exact { 0.0 } else { (t - times[before]) as f64 / (times[after] - times[before]) as f64 };
+        let share =
+            if exact { 0.0 } else { (t - times[before]) as f64 / (times[after] - times[before]) as f64 };
         let point = if f.0 < f.1 {
             let v = samples.fv[before];
             Point::Float(if exact { v } else { v + (samples.fv[after] - v) * share })
@@ -294,9 +317,13 @@ pub(crate) fn ranged<'a>(
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
+    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let scratch = &mut buffers.scratch;
         scratch.samples.read(&*series[i], mint, maxt)?;
+        if stats {
+            mark_resets(scratch.samples.hv.iter_mut());
+        }
         let metric = series[i].labels().metric_name();
         let call = Call { ctx, func, pos, metric, boundary, params: &params };
         let touched = evaluate(&call, scratch, &reference, length, col);
@@ -338,11 +365,7 @@ pub(crate) fn over_computed(
 }
 
 /// Samples of a series for `metric[5m]` as a query of its own.
-pub(crate) fn raw_samples(
-    series: &dyn Series,
-    mint: i64,
-    maxt: i64,
-) -> Result<Samples, StorageError> {
+pub(crate) fn raw_samples(series: &dyn Series, mint: i64, maxt: i64) -> Result<Samples, StorageError> {
     let mut samples = Samples::default();
     samples.read(series, mint, maxt)?;
     Ok(samples)
@@ -363,8 +386,7 @@ pub(crate) fn timestamps<'a>(
     let Stream { labels, drop_name, steps, kernel } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
-        let times: &[i64] =
-            if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
+        let times: &[i64] = if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
         let mut next = 0;
         for step in 0..reference.steps.n {
             let t = reference.time(step);

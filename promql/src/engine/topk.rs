@@ -9,6 +9,7 @@ use super::kahan::quantile;
 use super::result::QueryError;
 use super::{call, sampling};
 use crate::ast::{AggregateOp, Expr};
+use crate::parser::{quote, valid_label};
 use model::{Labels, LabelsBuilder};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
@@ -218,11 +219,11 @@ fn count_values(
     by: Grouping<'_>,
     steps: Steps,
 ) -> Result<Vec<OutSeries>, QueryError> {
-    if label.is_empty() || label.contains('\u{fffd}') {
-        let text = format!("invalid label name {}", model::float::quote(label));
+    if !valid_label(label) {
+        let text = format!("invalid label name {}", quote(label));
         return Err(QueryError::Execution(text));
     }
-    let mut at: FxHashMap<(Labels, String), usize> = FxHashMap::default();
+    let mut at: FxHashMap<Labels, usize> = FxHashMap::default();
     let mut out: Vec<OutSeries> = Vec::new();
     for s in &series {
         let key = by.key(&s.labels);
@@ -236,11 +237,10 @@ fn count_values(
                 None => model::float::format_plain(v),
             };
             let next = out.len();
-            let slot = *at.entry((key.clone(), shown)).or_insert_with_key(|(key, shown)| {
-                let mut b = LabelsBuilder::new(key);
-                b.set(label, shown.as_str());
-                let labels = b.finish();
-                let drop_name = s.drop_name;
+            let mut b = LabelsBuilder::new(&key);
+            b.set(label, shown);
+            let slot = *at.entry(b.finish()).or_insert_with_key(|labels| {
+                let (labels, drop_name) = (labels.clone(), s.drop_name);
                 out.push(OutSeries { labels, drop_name, col: Column::absent(steps.n) });
                 next
             });
@@ -248,5 +248,5 @@ fn count_values(
             *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
         }
     }
-    eval::merge_same(out)
+    Ok(out)
 }

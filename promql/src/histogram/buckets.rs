@@ -103,7 +103,7 @@ pub(crate) fn to_schema(h: &FloatHistogram, schema: i32) -> FloatHistogram {
     for side in [Side::Positive, Side::Negative] {
         let mut merged = Counts::new();
         for (index, v) in counts(h, side) {
-            let coarse = ((index - 1) >> shift) + 1;
+            let coarse = (index.wrapping_sub(1) >> shift) + 1;
             match merged.last_mut() {
                 Some((last, sum)) if *last == coarse => *sum += v,
                 _ => merged.push((coarse, v)),
@@ -125,7 +125,7 @@ pub(super) fn zero_count_within(h: &FloatHistogram, mut threshold: f64) -> (f64,
         let mut inside = h.zero_count;
         for side in &sides {
             for (index, v) in side {
-                if bound(*index - 1, h.schema) >= threshold {
+                if bound(index.wrapping_sub(1), h.schema) >= threshold {
                     break;
                 }
                 let upper = bound(*index, h.schema);
@@ -181,12 +181,16 @@ pub(crate) fn all_buckets(h: &FloatHistogram) -> Vec<Bucket> {
         }
     } else {
         for (index, count) in counts(h, Side::Negative).into_iter().rev() {
-            let (near, far) = (bound(index - 1, h.schema), bound(index, h.schema));
+            let (near, far) = (bound(index.wrapping_sub(1), h.schema), bound(index, h.schema));
             out.push(Bucket { lower: -far, upper: -near, count });
         }
         out.push(Bucket { lower: -h.zero_threshold, upper: h.zero_threshold, count: h.zero_count });
         for (index, count) in counts(h, Side::Positive) {
-            out.push(Bucket { lower: bound(index - 1, h.schema), upper: bound(index, h.schema), count });
+            out.push(Bucket {
+                lower: bound(index.wrapping_sub(1), h.schema),
+                upper: bound(index, h.schema),
+                count,
+            });
         }
     }
     out.retain(|b| b.count != 0.0);

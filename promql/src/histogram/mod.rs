@@ -2,10 +2,12 @@
 
 mod buckets;
 mod quantile;
+mod sum;
 mod trim;
 
 pub(crate) use buckets::{all_buckets, compact, to_schema};
 pub(crate) use quantile::{NanEffect, fraction, quantile, variance};
+pub(crate) use sum::Sum;
 pub(crate) use trim::trim;
 
 use buckets::{Counts, Side, bounds_match, counts, intersect, remap, set_counts, zero_count_within};
@@ -211,57 +213,6 @@ fn any_fell(now: &Counts, before: &Counts) -> bool {
         let new = if at < now.len() && now[at].0 == *index { now[at].1 } else { 0.0 };
         new < *old
     })
-}
-
-/// A sum of many histograms.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sum {
-    h: Option<FloatHistogram>,
-    count: f64,
-    reset_seen: bool,
-    not_reset_seen: bool,
-    pub(crate) reconciled: bool,
-    /// Exponential met custom buckets: there is no sum.
-    pub(crate) incompatible: bool,
-}
-
-impl Sum {
-    pub(crate) fn add(&mut self, h: &FloatHistogram) {
-        self.reset_seen |= h.counter_reset == CounterReset::Reset;
-        self.not_reset_seen |= h.counter_reset == CounterReset::NotReset;
-        self.count += 1.0;
-        let Some(sum) = &self.h else {
-            self.h = Some(h.clone());
-            return;
-        };
-        match add(sum, h) {
-            Ok(combined) => {
-                self.reconciled |= combined.reconciled;
-                self.h = Some(combined.h);
-            }
-            Err(Incompatible) => self.incompatible = true,
-        }
-    }
-
-    /// Whether some were said to be reset and others not.
-    pub(crate) fn collision(&self) -> bool {
-        self.reset_seen && self.not_reset_seen
-    }
-
-    /// How many were added.
-    pub(crate) fn len(&self) -> f64 {
-        self.count
-    }
-
-    pub(crate) fn value(&self) -> Option<FloatHistogram> {
-        if self.incompatible { None } else { self.h.clone().map(compact) }
-    }
-
-    pub(crate) fn mean(&self) -> Option<FloatHistogram> {
-        let mut h = self.value()?;
-        unscale(&mut h, self.count);
-        Some(h)
-    }
 }
 
 /// The text by which `count_values` tells histograms apart: the populated buckets with their bounds.

@@ -53,7 +53,9 @@ pub(crate) fn quantile(q: f64, h: &FloatHistogram) -> (f64, NanEffect) {
             break;
         }
     }
-    let Some(mut b) = found else { return (NORMAL_NAN, NanEffect::None) };
+    let Some(mut b) = found else {
+        return (NORMAL_NAN, if nan_seen { NanEffect::IsNan } else { NanEffect::None });
+    };
     let effect = if nan_seen { NanEffect::Skewed } else { NanEffect::None };
     if nan_seen && count < rank {
         return (NORMAL_NAN, NanEffect::IsNan);
@@ -88,11 +90,11 @@ pub(crate) fn quantile(q: f64, h: &FloatHistogram) -> (f64, NanEffect) {
 
 /// The share of a bucket's observations that lies below `v`, which is within the bucket.
 pub(super) fn share_below(b: &Bucket, v: f64, linear: bool) -> f64 {
-    // what lies in an unbounded bucket is taken to be at its finite bound
-    if b.lower == f64::NEG_INFINITY {
+    // an unbounded bucket is not divided: it counts as at its open end
+    if b.upper == f64::INFINITY {
         return 0.0;
     }
-    if b.upper == f64::INFINITY {
+    if b.lower == f64::NEG_INFINITY {
         return 1.0;
     }
     if linear || (b.lower <= 0.0 && b.upper >= 0.0) {
@@ -117,10 +119,9 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &FloatHistogram) -> (f64, bool
     }
     let mut buckets = interpolated(h);
     let custom = h.uses_custom_buckets();
-    if let Some(first) = buckets.first_mut() {
-        if custom && first.lower == f64::NEG_INFINITY && first.upper > 0.0 {
-            first.lower = 0.0;
-        }
+    let open = |b: &&mut Bucket| custom && b.lower == f64::NEG_INFINITY && b.upper > 0.0;
+    if let Some(first) = buckets.first_mut().filter(open) {
+        first.lower = 0.0;
     }
     let in_buckets: f64 = buckets.iter().map(|b| b.count).sum();
     let total = if nan_seen { in_buckets } else { h.count };

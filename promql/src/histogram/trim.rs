@@ -10,7 +10,8 @@ use model::FloatHistogram;
 /// Keeps the observations below (`upper`) or above the cutoff.
 pub(crate) fn trim(h: &FloatHistogram, cutoff: f64, upper: bool) -> FloatHistogram {
     let mut out = h.clone();
-    let mut kept = Kept { cutoff, upper, custom: h.uses_custom_buckets(), count: 0.0, sum: 0.0, changed: false };
+    let mut kept =
+        Kept { cutoff, upper, custom: h.uses_custom_buckets(), count: 0.0, sum: 0.0, changed: false };
     for side in [Side::Positive, Side::Negative] {
         let trimmed: Counts =
             counts(h, side).into_iter().map(|(i, count)| (i, kept.keep_at(h, side, i, count))).collect();
@@ -40,11 +41,11 @@ fn bucket(h: &FloatHistogram, side: Side, index: i32, count: f64) -> Bucket {
         let lower = match index {
             0 if upper > 0.0 && upper.is_finite() => 0.0,
             0 => f64::NEG_INFINITY,
-            _ => at(index - 1).unwrap_or(f64::INFINITY),
+            _ => at(index.wrapping_sub(1)).unwrap_or(f64::INFINITY),
         };
         return Bucket { lower, upper, count };
     }
-    let (near, far) = (bound(index - 1, h.schema), bound(index, h.schema));
+    let (near, far) = (bound(index.wrapping_sub(1), h.schema), bound(index, h.schema));
     match side {
         Side::Positive => Bucket { lower: near, upper: far, count },
         Side::Negative => Bucket { lower: -far, upper: -near, count },

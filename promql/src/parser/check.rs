@@ -57,8 +57,7 @@ fn expect(expr: &mut Expr, wanted: ValueType, context: &str) -> Fallible<()> {
     if found == wanted {
         return Ok(());
     }
-    let message =
-        format!("expected type {} in {context}, got {}", wanted.documented(), found.documented());
+    let message = format!("expected type {} in {context}, got {}", wanted.documented(), found.documented());
     Err((expr.pos, message))
 }
 

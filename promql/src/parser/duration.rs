@@ -21,8 +21,7 @@ impl Parser<'_> {
         let value = match token.kind {
             Kind::Number => parse_number(token.text),
             Kind::Duration => {
-                let ms = model::duration::parse_ms(token.text)
-                    .map_err(|e| (token.pos, e.to_string()))?;
+                let ms = model::duration::parse_ms(token.text).map_err(|e| (token.pos, e.to_string()))?;
                 Some(ms as f64 / 1000.0)
             }
             _ => return self.unexpected(context, "number or duration"),

@@ -9,6 +9,8 @@ mod postfix;
 mod primary;
 mod text;
 
+pub(crate) use text::{quote, valid_label};
+
 use crate::ast::{BinaryOp, Cardinality, Expr, ExprKind, PosRange, VectorMatching};
 use crate::lexer::{Kind, Token, lex};
 use model::Matcher;
@@ -32,11 +34,7 @@ pub struct Features {
 impl Features {
     /// Everything on.
     pub fn all() -> Self {
-        Features {
-            experimental_functions: true,
-            binop_fill_modifiers: true,
-            extended_range_selectors: true,
-        }
+        Features { experimental_functions: true, binop_fill_modifiers: true, extended_range_selectors: true }
     }
 }
 
@@ -120,9 +118,7 @@ pub(crate) fn parse_metric(text: &str) -> Result<model::Labels, ParseError> {
             return parser.unexpected("series", "");
         }
         match expr.kind {
-            ExprKind::Vector(selector)
-                if selector.matchers.iter().all(|m| m.op == model::MatchOp::Equal) =>
-            {
+            ExprKind::Vector(selector) if selector.matchers.iter().all(|m| m.op == model::MatchOp::Equal) => {
                 Ok(selector.matchers.into_iter().map(|m| (m.name, m.value)).collect())
             }
             _ => Err((whole, "expected a metric with labels".to_owned())),

@@ -33,14 +33,18 @@ impl Parser<'_> {
             self.set_depth(self.depth + 1)?;
             let pos = self.since(expr.pos.start);
             let modifiers = Modifiers::default();
-            return Ok(Expr { pos, kind: ExprKind::Subquery { expr: Box::new(expr), range, step, modifiers } });
+            return Ok(Expr {
+                pos,
+                kind: ExprKind::Subquery { expr: Box::new(expr), range, step, modifiers },
+            });
         }
         if !self.peek().is("]") {
             return self.unexpected("subquery or range selector", "\":\" or \"]\"");
         }
         self.advance();
         let whole = PosRange { start: expr.pos.start, end: self.last_end() };
-        let fail = |message: &str| Err((PosRange { start: open.pos.start, end: whole.end }, message.to_owned()));
+        let fail =
+            |message: &str| Err((PosRange { start: open.pos.start, end: whole.end }, message.to_owned()));
         let ExprKind::Vector(selector) = expr.kind else {
             return fail("ranges only allowed for vector selectors");
         };
@@ -96,7 +100,10 @@ impl Parser<'_> {
             ExprKind::Matrix { selector, .. } => selector,
             ExprKind::Vector(selector) if boundary == Boundary::Smoothed => selector,
             ExprKind::Vector(_) => {
-                return Err((pos, "anchored modifier must be preceded by a range vector selector".to_owned()));
+                return Err((
+                    pos,
+                    "anchored modifier must be preceded by a range vector selector".to_owned(),
+                ));
             }
             ExprKind::Subquery { .. } => {
                 return Err((pos, format!("{name} modifier is not supported with subqueries")));

@@ -190,10 +190,19 @@ impl Parser<'_> {
                     break;
                 }
                 self.expect(",", "function call").map_err(|(pos, _)| {
-                    (pos, format!("unexpected {} in function call, expected \",\" or \")\"", self.peek().describe()))
+                    (
+                        pos,
+                        format!(
+                            "unexpected {} in function call, expected \",\" or \")\"",
+                            self.peek().describe()
+                        ),
+                    )
                 })?;
                 if self.peek().is(")") {
-                    return Err((self.peek().pos, "trailing commas not allowed in function call args".to_owned()));
+                    return Err((
+                        self.peek().pos,
+                        "trailing commas not allowed in function call args".to_owned(),
+                    ));
                 }
             }
         }
@@ -204,7 +213,9 @@ impl Parser<'_> {
     fn aggregate(&mut self, word: Token<'_>) -> Fallible<Expr> {
         self.advance();
         let op = aggregate_op(&word.text.to_ascii_lowercase());
-        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) && !self.features.experimental_functions {
+        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio)
+            && !self.features.experimental_functions
+        {
             let message = format!(
                 "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
                 word.text

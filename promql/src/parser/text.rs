@@ -24,7 +24,38 @@ pub(super) fn unquote(quoted: &str, pos: PosRange) -> Fallible<String> {
         rest = &rest[at + 1 + used..];
     }
     out.extend_from_slice(rest.as_bytes());
-    Ok(String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    Ok(from_bytes(&out))
+}
+
+/// Strings may hold bytes that are no UTF-8. Such a byte is kept as a private character, so that it prints as it was
+/// written and is refused where a name must be valid.
+const BYTES: u32 = 0x10_FE00;
+
+fn from_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().filter_map(|b| char::from_u32(BYTES + u32::from(*b))));
+    }
+    out
+}
+
+fn invalid_byte(c: char) -> Option<u8> {
+    (c as u32).checked_sub(BYTES).and_then(|b| u8::try_from(b).ok())
+}
+
+/// Whether a text may be the name of a label: not empty, and UTF-8.
+pub(crate) fn valid_label(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| invalid_byte(c).is_some())
+}
+
+/// A string in double quotes with Go's escapes.
+pub(crate) fn quote(text: &str) -> String {
+    let quoted = model::float::quote(text);
+    if !quoted.chars().any(|c| invalid_byte(c).is_some()) {
+        return quoted;
+    }
+    quoted.chars().map(|c| invalid_byte(c).map_or_else(|| c.to_string(), |b| format!("\\x{b:02x}"))).collect()
 }
 
 enum Unit {

@@ -38,17 +38,13 @@ pub(super) fn sample(expected: &Item, found: &Sample) -> bool {
 }
 
 /// Compares a series of a range with the values expected at the steps; says the first difference.
-pub(super) fn points(
-    expected: &[Option<Item>],
-    found: &Points,
-    start: i64,
-    step: i64,
-) -> Result<(), String> {
+pub(super) fn points(expected: &[Option<Item>], found: &Points, start: i64, step: i64) -> Result<(), String> {
     let mut seen = 0;
     for (i, item) in expected.iter().enumerate() {
         let t = start + step * i as i64;
         let float = found.timestamps.binary_search(&t).ok().map(|k| Sample::Float(found.values[k]));
-        let hist = found.histograms.iter().find(|(at, _)| *at == t).map(|(_, h)| Sample::Histogram(h.clone()));
+        let hist =
+            found.histograms.iter().find(|(at, _)| *at == t).map(|(_, h)| Sample::Histogram(h.clone()));
         let there = float.or(hist);
         seen += usize::from(there.is_some());
         let fine = match (item, &there) {

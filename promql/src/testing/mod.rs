@@ -94,12 +94,13 @@ fn fill(storage: &mut MemoryStorage, load: Load) {
 fn with_hints(mut samples: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
     for i in 1..samples.len() {
         let (before, rest) = samples.split_at_mut(i);
-        if let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) {
-            if h.counter_reset == CounterReset::Unknown && prev.counter_reset != CounterReset::Gauge {
-                let reset = crate::histogram::detect_reset(h, prev);
-                Arc::make_mut(h).counter_reset =
-                    if reset { CounterReset::Reset } else { CounterReset::NotReset };
-            }
+        let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) else {
+            continue;
+        };
+        let unsaid = h.counter_reset == CounterReset::Unknown && prev.counter_reset != CounterReset::Gauge;
+        // a found reset begins a new chunk, of whose first sample nothing is said
+        if unsaid && !crate::histogram::detect_reset(h, prev) {
+            Arc::make_mut(h).counter_reset = CounterReset::NotReset;
         }
     }
     samples
@@ -216,12 +217,7 @@ fn vector(eval: &Eval, samples: &[(Labels, i64, Sample)]) -> Result<(), String> 
 }
 
 /// A query must give the same at an instant and as the middle step of a range.
-fn also_as_range(
-    engine: &Engine,
-    storage: &MemoryStorage,
-    eval: &Eval,
-    found: &Value,
-) -> Result<(), String> {
+fn also_as_range(engine: &Engine, storage: &MemoryStorage, eval: &Eval, found: &Value) -> Result<(), String> {
     let (When::At(at), Value::Vector(samples)) = (eval.when, found) else { return Ok(()) };
     // start(), end(), step() and range() say something else there
     let own = ["start()", "end()", "step()", "range()"];
@@ -247,5 +243,9 @@ fn also_as_range(
             return Err(format!("as a range: {labels} {item:?} differs"));
         }
     }
-    if there == samples.len() { Ok(()) } else { Err(format!("as a range: {there} series of {}", samples.len())) }
+    if there == samples.len() {
+        Ok(())
+    } else {
+        Err(format!("as a range: {there} series of {}", samples.len()))
+    }
 }

@@ -38,9 +38,9 @@ pub(super) fn convert(loaded: &[(Labels, Vec<(i64, Item)>)]) -> Vec<(Labels, i64
             }
         }
     }
-    let made = parts.into_iter().filter_map(|((labels, t), part)| {
-        part.build().map(|h| (labels, t, Item::Histogram(Arc::new(h))))
-    });
+    let made = parts
+        .into_iter()
+        .filter_map(|((labels, t), part)| part.build().map(|h| (labels, t, Item::Histogram(Arc::new(h)))));
     made.collect()
 }
 

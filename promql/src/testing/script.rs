@@ -1,7 +1,7 @@
 //! Scripts: their commands.
 
-use super::storage::Item;
 use super::series::parse_series;
+use super::storage::Item;
 use model::Labels;
 
 /// A command and the line it begins on, from 1.
@@ -83,9 +83,10 @@ pub(super) fn parse(script: &str) -> Result<Vec<Command>> {
         let kind = match word.to_ascii_lowercase().as_str() {
             "clear" => Kind::Clear,
             "load" | "load_with_nhcb" => {
-                let series = lines[at..at + body].iter().enumerate().map(|(i, l)| {
-                    parse_series(l).map_err(|e| (at + i + 1, e.to_string()))
-                });
+                let series = lines[at..at + body]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, l)| parse_series(l).map_err(|e| (at + i + 1, e.to_string())));
                 let series = series.collect::<Result<_>>()?;
                 let step = time(line[word.len()..].trim()).map_err(error)?;
                 at += body;

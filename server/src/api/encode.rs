@@ -90,7 +90,11 @@ pub(super) fn strings<S: AsRef<str>>(out: &mut String, texts: impl IntoIterator<
 }
 
 /// `[…]` of anything.
-pub(super) fn list<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut String, T)) {
+pub(super) fn list<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut item: impl FnMut(&mut String, T),
+) {
     out.push('[');
     for (i, one) in items.into_iter().enumerate() {
         if i > 0 {
@@ -113,7 +117,13 @@ mod tests {
 
     #[test]
     fn times() {
-        for (ms, text) in [(1_435_781_430_781, "1435781430.781"), (1000, "1"), (1010, "1.010"), (-1, "-0.001"), (-1500, "-1.500")] {
+        for (ms, text) in [
+            (1_435_781_430_781, "1435781430.781"),
+            (1000, "1"),
+            (1010, "1.010"),
+            (-1, "-0.001"),
+            (-1500, "-1.500"),
+        ] {
             assert_eq!(written(|o| timestamp(o, ms)), text);
         }
     }

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 /// What kind of error, as the API names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorType {
+pub(crate) enum ErrorType {
     /// The request cannot be understood.
     BadData,
     /// The query was understood and failed.
@@ -29,7 +29,9 @@ impl ErrorType {
             ErrorType::Execution => ("execution", StatusCode::UNPROCESSABLE_ENTITY),
             ErrorType::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE),
             // nginx' "client closed request", as Prometheus answers it
-            ErrorType::Canceled => ("canceled", StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)),
+            ErrorType::Canceled => {
+                ("canceled", StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE))
+            }
             ErrorType::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             ErrorType::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
             ErrorType::NotFound => ("not_found", StatusCode::NOT_FOUND),
@@ -39,21 +41,21 @@ impl ErrorType {
 
 /// An error as the API answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiError {
+pub(crate) struct ApiError {
     /// Its kind.
-    pub kind: ErrorType,
+    pub(crate) kind: ErrorType,
     /// Its text.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl ApiError {
     /// An error of a kind.
-    pub fn new(kind: ErrorType, message: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(kind: ErrorType, message: impl std::fmt::Display) -> Self {
         ApiError { kind, message: message.to_string() }
     }
 
     /// A request parameter that cannot be used.
-    pub fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
+    pub(crate) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
         ApiError::new(ErrorType::BadData, format!("invalid parameter {name:?}: {why}"))
     }
 }

@@ -11,8 +11,8 @@ mod status;
 mod targets;
 mod write;
 
+pub(crate) use error::{ApiError, ErrorType};
 pub(crate) use status::{COMPATIBLE_VERSION, build};
-pub use error::{ApiError, ErrorType};
 pub(crate) use write::RefCache;
 
 use crate::State;
@@ -26,6 +26,8 @@ pub(crate) fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(query::tree).post(query::tree))
         .route("/series", get(meta::series).post(meta::series))
         .route("/labels", get(meta::label_names).post(meta::label_names))
         .route("/label/{name}/values", get(meta::label_values))

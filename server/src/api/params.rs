@@ -9,7 +9,7 @@ const MAX_FORM_BYTES: usize = 10 << 20;
 
 /// The parameters of a request in their order: those of the body before those of the URL.
 #[derive(Clone, Debug, Default)]
-pub struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = ApiError;
@@ -40,12 +40,12 @@ fn decode(encoded: &[u8]) -> impl Iterator<Item = (String, String)> {
 
 impl Params {
     /// The first value, or "".
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
     }
 
     /// All values, in order.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
@@ -53,7 +53,7 @@ impl Params {
     ///
     /// # Errors
     /// Where it is neither Unix seconds nor RFC 3339.
-    pub fn time(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {
             "" => Ok(None),
             text => parse_time(text).map(Some).map_err(|e| ApiError::parameter(name, e)),
@@ -64,7 +64,7 @@ impl Params {
     ///
     /// # Errors
     /// Where it is neither seconds nor a duration such as `5m`.
-    pub fn duration(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {
             "" => Ok(None),
             text => parse_duration(text).map(Some).map_err(|e| ApiError::parameter(name, e)),
@@ -75,13 +75,15 @@ impl Params {
     ///
     /// # Errors
     /// Where it is no whole number, or negative.
-    pub fn limit(&self) -> Result<usize, ApiError> {
+    pub(crate) fn limit(&self) -> Result<usize, ApiError> {
         match self.get("limit") {
             "" => Ok(0),
             text => match text.parse::<i64>() {
                 Ok(n) if n >= 0 => Ok(n as usize),
                 Ok(_) => Err(ApiError::parameter("limit", "limit must be non-negative")),
-                Err(_) => Err(ApiError::parameter("limit", format!("cannot parse {text:?} to a whole number"))),
+                Err(_) => {
+                    Err(ApiError::parameter("limit", format!("cannot parse {text:?} to a whole number")))
+                }
             },
         }
     }
@@ -123,7 +125,9 @@ mod tests {
         assert_eq!(parse_time("1435781430.781"), Ok(1_435_781_430_781));
         assert_eq!(parse_time("2015-07-01T20:10:51.781Z"), Ok(1_435_781_451_781));
         assert_eq!(parse_time("2015-07-01T20:10:51+02:00"), Ok(1_435_774_251_000));
-        assert!(parse_time("yesterday").is_err() && parse_time("1e300").is_err() && parse_time("NaN").is_err());
+        assert!(
+            parse_time("yesterday").is_err() && parse_time("1e300").is_err() && parse_time("NaN").is_err()
+        );
         assert_eq!((parse_duration("15s"), parse_duration("0.5")), (Ok(15_000), Ok(500)));
         assert!(parse_duration("-x").is_err());
     }

@@ -55,6 +55,16 @@ pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> 
     Ok(answer(result))
 }
 
+/// `GET|POST /api/v1/format_query`: the canonical form.
+pub(super) async fn format(params: Params) -> ApiResult {
+    Success::json(&parse(&params)?.to_string())
+}
+
+/// `GET|POST /api/v1/parse_query`: the syntax tree.
+pub(super) async fn tree(params: Params) -> ApiResult {
+    Success::json(&promql::to_json(&parse(&params)?))
+}
+
 fn parse(params: &Params) -> Result<promql::ast::Expr, ApiError> {
     promql::parse(params.get("query")).map_err(|e| ApiError::parameter("query", e))
 }
@@ -72,7 +82,9 @@ impl Drop for CancelOnDrop {
 async fn evaluate(
     state: &Arc<State>,
     params: &Params,
-    run: impl FnOnce(&promql::Engine, &TsdbQueryable, &QueryOptions) -> Result<QueryResult, QueryError> + Send + 'static,
+    run: impl FnOnce(&promql::Engine, &TsdbQueryable, &QueryOptions) -> Result<QueryResult, QueryError>
+    + Send
+    + 'static,
 ) -> Result<QueryResult, ApiError> {
     let longest = state.options.query_timeout.0;
     let timeout = params.duration("timeout")?.map_or(longest, |t| t.min(longest));

@@ -40,8 +40,11 @@ pub(super) async fn targets(Shared(state): Shared<Arc<State>>, params: Params) -
                 .collect()
         }
     };
-    let counts: BTreeMap<&String, &usize> = all.dropped_counts.iter().filter(|(name, _)| of_pool(name)).collect();
-    Success::json(&json!({ "activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts }))
+    let counts: BTreeMap<&String, &usize> =
+        all.dropped_counts.iter().filter(|(name, _)| of_pool(name)).collect();
+    Success::json(
+        &json!({ "activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts }),
+    )
 }
 
 fn active_json(state: &State, target: &ActiveTarget) -> Value {

@@ -208,7 +208,11 @@ const REF_CACHE_CAPACITY: usize = 1 << 17;
 
 impl RefCache {
     fn get(&self, fingerprint: u64, series: &Series<'_>) -> u64 {
-        self.0.read().get(&fingerprint).filter(|known| series.is(&known.encoded)).map_or(0, |known| known.series)
+        self.0
+            .read()
+            .get(&fingerprint)
+            .filter(|known| series.is(&known.encoded))
+            .map_or(0, |known| known.series)
     }
 
     fn put(&self, fingerprint: u64, len: usize, series: &Series<'_>, found: u64) {
@@ -302,8 +306,11 @@ pub(super) async fn handle(
     }
     let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).unwrap_or("");
     let kind = text("content-type");
-    if !kind.is_empty() && (!kind.starts_with("application/x-protobuf") || kind.contains("io.prometheus.write.v2")) {
-        let text = format!("{kind:?} is not accepted: application/x-protobuf;proto=prometheus.WriteRequest\n");
+    if !kind.is_empty()
+        && (!kind.starts_with("application/x-protobuf") || kind.contains("io.prometheus.write.v2"))
+    {
+        let text =
+            format!("{kind:?} is not accepted: application/x-protobuf;proto=prometheus.WriteRequest\n");
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
     let encoding = text("content-encoding");
@@ -332,7 +339,12 @@ pub(super) async fn handle(
         }
         Ok(outcome) => {
             let why = outcome.first_refusal.unwrap_or_default();
-            tracing::warn!(refused = outcome.refused, stored = outcome.samples, first = why, "remote write refused samples");
+            tracing::warn!(
+                refused = outcome.refused,
+                stored = outcome.samples,
+                first = why,
+                "remote write refused samples"
+            );
             (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response()
         }
         Err(error) if error.kind == ErrorType::BadData => {

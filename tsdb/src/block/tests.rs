@@ -118,6 +118,59 @@ fn a_small_index_by_hand() {
     assert_eq!(index, expected);
 }
 
+/// Version 1 by hand: symbols and series are named by their offsets, and the table of postings is in no order of values.
+#[test]
+fn version_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let series = small();
+    let meta = write(dir.path(), &series, 1 << 20);
+    let block_dir = dir.path().join(meta.ulid.to_string());
+    let chunk = ChunkRef(8);
+    let section = |out: &mut Vec<u8>, content: &[u8]| {
+        out.extend((content.len() as u32).to_be_bytes());
+        out.extend(content);
+        out.extend(crc32c(content).to_be_bytes());
+    };
+    let mut index = vec![0xba, 0xaa, 0xd7, 0x00, 1];
+    // At 5: length, count, then from 13 on "a" at 13, "b" at 15, "job" at 17.
+    section(&mut index, b"\0\0\0\x03\x01a\x01b\x03job");
+    let mut refs = Vec::new();
+    for value in [13, 15] {
+        refs.push(index.len() as u32);
+        let entry = [1, 17, value, 1, 20, 10, chunk.0 as u8];
+        index.push(entry.len() as u8);
+        index.extend(entry);
+        index.extend(crc32c(&entry).to_be_bytes());
+    }
+    let mut table = b"\0\0\0\x03".to_vec();
+    for (key, refs) in
+        [(&b"\x02\x03job\x01b"[..], &refs[1..]), (b"\x02\x03job\x01a", &refs[..1]), (b"\x02\0\0", &refs)]
+    {
+        table.extend(key);
+        crate::encoding::put_uvarint(&mut table, index.len() as u64);
+        let mut content = (refs.len() as u32).to_be_bytes().to_vec();
+        content.extend(refs.iter().flat_map(|r| r.to_be_bytes()));
+        section(&mut index, &content);
+    }
+    let at = index.len() as u64;
+    section(&mut index, &table);
+    let toc: Vec<u8> = [5, 0, 0, 0, 0, at].iter().flat_map(|o: &u64| o.to_be_bytes()).collect();
+    index.extend(&toc);
+    index.extend(crc32c(&toc).to_be_bytes());
+    std::fs::write(block_dir.join("index"), index).unwrap();
+    let block = Block::open(disk(), &block_dir).unwrap();
+    assert_eq!(block.label_values("job").unwrap(), ["a", "b"]);
+    let mut metas = Vec::new();
+    for (value, number) in [("a", refs[0]), ("b", refs[1])] {
+        let found: Vec<_> = block.postings("job", value).unwrap().collect();
+        assert_eq!(found, [SeriesRef(number)]);
+        assert_eq!(block.series(found[0], &mut metas).unwrap(), Labels::from_pairs([("job", value)]));
+        assert_eq!(metas, [ChunkMeta { mint: 10, maxt: 20, ref_: chunk }]);
+    }
+    assert_eq!(read(&block).unwrap().len(), 2);
+    assert!(block.postings("job", "c").unwrap().is_empty());
+}
+
 #[test]
 fn everything_comes_back() {
     let dir = tempfile::tempdir().unwrap();

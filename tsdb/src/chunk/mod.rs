@@ -3,9 +3,11 @@
 mod bits;
 mod dense;
 pub mod head_file;
+mod histogram;
 mod xor;
 
 pub use dense::DenseEncoder;
+pub use histogram::decode_histograms;
 pub use xor::{XorChunk, XorIter, decode_xor};
 
 /// Samples after which a chunk is cut, as Prometheus does.

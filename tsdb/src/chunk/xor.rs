@@ -170,18 +170,18 @@ impl XorChunk {
 
 /// Where decoding stands: the last sample and the bit behind it.
 #[derive(Clone, Copy, Debug)]
-struct State {
+pub(super) struct State {
     t: i64,
-    v: f64,
+    pub(super) v: f64,
     delta: u64,
     leading: u8,
     trailing: u8,
     /// Position in bits behind the two bytes of the count.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl State {
-    const START: State = State { t: 0, v: 0.0, delta: 0, leading: NO_WINDOW, trailing: 0, at: 0 };
+    pub(super) const START: State = State { t: 0, v: 0.0, delta: 0, leading: NO_WINDOW, trailing: 0, at: 0 };
 
     /// The first sample, from whole bytes.
     fn first(&mut self, data: &[u8]) -> Result<(), Fault> {
@@ -237,7 +237,7 @@ impl State {
 
     /// A value; `word` holds `valid` bits from the present position on, in its high bits.
     #[inline(always)]
-    fn value(&mut self, bits: BitReader<'_>, word: u64, valid: u32) -> Result<(), Fault> {
+    pub(super) fn value(&mut self, bits: BitReader<'_>, word: u64, valid: u32) -> Result<(), Fault> {
         if word >> 63 == 0 {
             self.at += 1;
             return Ok(());
@@ -274,7 +274,8 @@ impl State {
     }
 }
 
-enum Fault {
+/// What is wrong with a sample, before it is known which one it is.
+pub(super) enum Fault {
     Short,
     Invalid(&'static str),
 }
@@ -290,7 +291,7 @@ impl From<encoding::Error> for Fault {
 
 impl Fault {
     #[cold]
-    fn at(self, len: usize, sample: usize, count: usize) -> Error {
+    pub(super) fn at(self, len: usize, sample: usize, count: usize) -> Error {
         match self {
             Fault::Short => Error::Short { len, sample, count },
             Fault::Invalid(what) => Error::Invalid { what, sample, count },

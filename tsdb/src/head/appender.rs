@@ -216,7 +216,8 @@ impl Head {
                 .collect();
             drop(index);
             let mut last = 0;
-            let distinct = labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
+            let distinct =
+                labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
             encode_series_from(distinct.map(|(reference, labels)| (*reference, labels)), &mut series);
         }
         log.wal.log(&[&series, &batch.record]).map_err(failed)?;

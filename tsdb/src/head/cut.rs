@@ -1,6 +1,7 @@
 //! Blocks from the head: its samples of a range of time, written in order of the labels.
 
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 
 use model::Labels;
 
@@ -8,7 +9,7 @@ use super::Head;
 use super::read::{HeadPart, HeldData};
 use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
 use crate::chunk::head_file::HeadChunkReader;
-use crate::chunk::{Encoding, XorChunk};
+use crate::chunk::{self, Encoding, XorChunk};
 use crate::error::Error;
 
 /// A chunk ready to be written.
@@ -26,7 +27,7 @@ impl Head {
         if maxt.saturating_sub(mint) <= range + range / 2 {
             return None;
         }
-        Some((mint, (mint.div_euclid(range) + 1) * range))
+        Some((mint, (mint.div_euclid(range) + 1).saturating_mul(range)))
     }
 
     /// Writes the samples with `mint <= t < maxt` as a block under `parent`; none where there are none. Nothing leaves the head.
@@ -37,12 +38,10 @@ impl Head {
         (mint, maxt): (i64, i64),
     ) -> Result<Option<BlockMeta>, Error> {
         self.flush_full()?; // what is in files need not be copied
-        let mut ids: Vec<u32>;
-        {
+        let ids: Vec<u32> = {
             let index = self.index.read();
-            ids = index.ids().to_vec();
-            index.sort_by_labels(&mut ids);
-        }
+            index.order_by_labels(index.ids()).into_iter().map(|at| index.ids()[at as usize]).collect()
+        };
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
         let mut written = Ok(());
@@ -76,7 +75,8 @@ impl Head {
         if labels.is_empty() {
             return Ok(()); // removed meanwhile: it had nothing
         }
-        let ready = prepare(part, reader, range, self.cut_rule.samples, &labels)?;
+        let whole = self.without_damage(part, reader, &labels)?;
+        let ready = prepare(&whole, reader, range, self.cut_rule.samples, &labels)?;
         if ready.is_empty() {
             return Ok(());
         }
@@ -85,6 +85,36 @@ impl Head {
             .map(|c| ChunkData { mint: c.mint, maxt: c.maxt, encoding: Encoding::Xor, bytes: &c.bytes })
             .collect();
         Ok(writer.add_series(&labels, &chunks)?)
+    }
+}
+
+impl Head {
+    /// Reads the chunks that lie in files. One that is damaged there is left out, logged and counted: it must not keep the
+    /// rest from its block, nor the head from shrinking.
+    fn without_damage(
+        &self,
+        part: &HeadPart,
+        reader: &HeadChunkReader,
+        labels: &Labels,
+    ) -> Result<HeadPart, Error> {
+        let mut chunks = Vec::with_capacity(part.chunks.len());
+        for chunk in &part.chunks {
+            let mut chunk = chunk.clone();
+            if let HeldData::File(place) = chunk.data {
+                let mut data = Vec::new();
+                match reader.read(place, &mut data) {
+                    Ok(_) => chunk.data = HeldData::Full(data.into()),
+                    Err(error @ chunk::head_file::Error::Corrupt { .. }) => {
+                        self.metrics.head_chunk_corruptions.fetch_add(1, Relaxed);
+                        tracing::error!(%error, series = %labels, mint = chunk.mint, maxt = chunk.maxt, "lost a chunk");
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            chunks.push(chunk);
+        }
+        Ok(HeadPart { chunks, visible_to: part.visible_to })
     }
 }
 

@@ -3,7 +3,6 @@
 //! A series' labels are kept as the numbers of its pairs, so that a value is stored once however many series have it.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -184,24 +183,38 @@ impl Index {
         self.pairs_of(id).iter().copied().find(|&pair| self.pairs[pair as usize].name == name)
     }
 
-    /// Brings series into the order of their labels.
-    pub(crate) fn sort_by_labels(&self, ids: &mut [u32]) {
-        ids.sort_by(|&a, &b| self.compare(a, b));
-    }
-
-    fn compare(&self, a: u32, b: u32) -> Ordering {
-        let (a, b) = (self.pairs_of(a), self.pairs_of(b));
-        for (&x, &y) in a.iter().zip(b) {
-            if x == y {
-                continue;
+    /// Where these series stand in the order of their labels: positions in `ids`, the least labels' first.
+    ///
+    /// The pairs that occur are ranked once, with string comparisons; the series are then compared by ranks alone.
+    pub(crate) fn order_by_labels(&self, ids: &[u32]) -> Vec<u32> {
+        let mut occurring: Vec<u32> = Vec::new();
+        let mut ranks: Vec<u32> = vec![u32::MAX; self.pairs.len()];
+        let mut total = 0;
+        for &id in ids {
+            for &pair in self.lists.get(id) {
+                total += 1;
+                if std::mem::replace(&mut ranks[pair as usize], 0) == u32::MAX {
+                    occurring.push(pair);
+                }
             }
-            let (x, y) = (&self.pairs[x as usize], &self.pairs[y as usize]);
-            if x.name != y.name {
-                return self.names[x.name as usize].name.cmp(&self.names[y.name as usize].name);
-            }
-            return x.value.cmp(&y.value);
         }
-        a.len().cmp(&b.len())
+        occurring.sort_unstable_by(|&a, &b| {
+            let (a, b) = (&self.pairs[a as usize], &self.pairs[b as usize]);
+            let by_name = || self.names[a.name as usize].name.cmp(&self.names[b.name as usize].name);
+            if a.name == b.name { a.value.cmp(&b.value) } else { by_name() }
+        });
+        for (rank, &pair) in occurring.iter().enumerate() {
+            ranks[pair as usize] = rank as u32;
+        }
+        let mut keys: Vec<u32> = Vec::with_capacity(total);
+        let mut series: Vec<(u32, usize, usize)> = Vec::with_capacity(ids.len());
+        for (position, &id) in ids.iter().enumerate() {
+            let from = keys.len();
+            keys.extend(self.lists.get(id).iter().map(|&pair| ranks[pair as usize]));
+            series.push((position as u32, from, keys.len()));
+        }
+        series.sort_unstable_by(|a, b| keys[a.1..a.2].cmp(&keys[b.1..b.2]));
+        series.iter().map(|s| s.0).collect()
     }
 
     /// How many series.
@@ -365,9 +378,8 @@ mod tests {
     #[test]
     fn order_is_that_of_labels() {
         let index = index(&[&[("b", "1")], &[("a", "2"), ("b", "0")], &[("a", "10")], &[("a", "2")]]);
-        let mut ids = vec![0, 1, 2, 3];
-        index.sort_by_labels(&mut ids);
-        let sorted: Vec<Labels> = ids.iter().map(|&id| index.labels(id)).collect();
+        let order = index.order_by_labels(&[3, 2, 1, 0]);
+        let sorted: Vec<Labels> = order.iter().map(|&at| index.labels(3 - at)).collect();
         assert!(sorted.windows(2).all(|w| w[0] < w[1]), "{sorted:?}");
     }
 }

@@ -91,13 +91,15 @@ impl Head {
         let wal_dir = dir.join(WAL_DIR);
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
-        let wal_options = WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression };
+        let wal_options =
+            WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression };
         let wal = Wal::open(disk.clone(), &wal_dir, wal_options)?;
         let replay = replay::Progress::new(&*disk, &wal_dir, segments, now_ms)?;
         replay::set_chunks_aside(&*disk, dir)?;
         let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
         chunks.for_each(|_| {})?;
-        let cut_rule = CutRule { samples: options.samples_per_chunk.max(2), range_ms: options.min_block_duration_ms };
+        let cut_rule =
+            CutRule { samples: options.samples_per_chunk.max(2), range_ms: options.min_block_duration_ms };
         Ok(Head {
             disk,
             dir: dir.to_owned(),
@@ -153,7 +155,9 @@ impl Head {
         }
         let id = self.next_id.load(Relaxed);
         if id == u32::MAX {
-            return Err(AppendError::Storage("4,294,967,295 series were created: restart to create more".to_owned()));
+            return Err(AppendError::Storage(
+                "4,294,967,295 series were created: restart to create more".to_owned(),
+            ));
         }
         self.refs.lock().take(id).map_err(|e| AppendError::Storage(e.to_string()))?;
         self.next_id.store(id + 1, SeqCst);

@@ -10,6 +10,9 @@ use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
 use crate::chunk::{self, decode_xor};
 use crate::error::Error;
 
+/// Series read at once by a selection: commits wait for less than a millisecond.
+const AT_ONCE: usize = 4096;
+
 /// A chunk of the head, safe from later appends.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldChunk {
@@ -95,7 +98,8 @@ impl Head {
         if chunks.is_empty() {
             return Ok(None);
         }
-        let visible_to = if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
+        let visible_to =
+            if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
         Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart { chunks, visible_to }))
     }
 
@@ -143,36 +147,35 @@ impl Head {
         (mint, maxt): (i64, i64),
         sees: u64,
     ) -> Result<Vec<(Labels, HeadPart)>, Error> {
-        let mut ids;
-        {
-            let index = self.index.read();
-            ids = crate::query::matchers::resolve(&*index, matchers)?;
-        }
-        let mut parts: rustc_hash::FxHashMap<u32, HeadPart> = Default::default();
+        let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
+        let mut found: Vec<u32> = Vec::new();
+        let mut parts: Vec<Option<HeadPart>> = Vec::new();
         let mut failed = None;
-        {
+        for ids in ids.chunks(AT_ONCE) {
             let selecting = self.isolation.select(sees);
-            self.with_series(&ids, |id, page, slot| {
+            self.with_series(ids, |id, page, slot| {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
                     Ok(Some(part)) => {
-                        parts.insert(id, part);
+                        found.push(id);
+                        parts.push(Some(part));
                     }
                     Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
             });
+            if let Some(error) = failed.take() {
+                return Err(error);
+            }
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        ids.retain(|id| parts.contains_key(id));
         let index = self.index.read();
-        index.sort_by_labels(&mut ids);
-        let with_labels = ids.iter().filter_map(|id| Some((index.labels(*id), parts.remove(id)?)));
+        let in_order = index.order_by_labels(&found).into_iter().filter_map(|at| {
+            let at = at as usize;
+            Some((index.labels(found[at]), parts[at].take()?))
+        });
         // a series that was removed in between has no labels any more; its samples are in a block
-        Ok(with_labels.filter(|(labels, _)| !labels.is_empty()).collect())
+        Ok(in_order.filter(|(labels, _)| !labels.is_empty()).collect())
     }
 }
 

@@ -41,7 +41,11 @@ pub(crate) struct Refs {
 
 impl Refs {
     /// Takes the first run of numbers. `last_segment` is the last one that stands in the log; the next one is this run's.
-    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, last_segment: Option<u32>) -> Result<Self, disk::Error> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        last_segment: Option<u32>,
+    ) -> Result<Self, disk::Error> {
         let path = dir.join(FILE);
         let known = match disk.read(&path) {
             Ok(bytes) => match serde_json::from_slice::<Taken>(&bytes) {

@@ -105,7 +105,10 @@ impl Progress {
     /// What a query over `mint..=maxt` should say.
     pub(crate) fn warning(&self, mint: i64, maxt: i64) -> Option<String> {
         // Logs are in order of time but for stragglers: what lies well before the newest sample read is complete.
-        if self.is_done() || mint > self.opened_at_ms || maxt < self.newest.load(Relaxed) - 60 * 60 * 1000 {
+        if self.is_done()
+            || mint > self.opened_at_ms
+            || maxt < self.newest.load(Relaxed).saturating_sub(60 * 60 * 1000)
+        {
             return None;
         }
         let status = self.status();
@@ -208,7 +211,9 @@ fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
             if page.as_ref().is_none_or(|(n, _)| *n != number) {
                 page = head.page(number).map(|p| (number, p));
             }
-            let Some(series) = page.as_ref().and_then(|(_, p)| p.series(id as usize % PAGE_SLOTS)) else { continue };
+            let Some(series) = page.as_ref().and_then(|(_, p)| p.series(id as usize % PAGE_SLOTS)) else {
+                continue;
+            };
             let mut state = series.state.lock();
             match state.replayed.get_or_insert_default().append(t, v, head.cut_rule) {
                 Outcome::Appended => {}
@@ -288,7 +293,11 @@ impl<'a> Reading<'a> {
         match torn {
             Ok(None) => {}
             Ok(Some((_, offset))) => {
-                tracing::info!(segment, offset, "the write-ahead log ends within a record, as after a crash: cut there");
+                tracing::info!(
+                    segment,
+                    offset,
+                    "the write-ahead log ends within a record, as after a crash: cut there"
+                );
                 if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
                     tracing::warn!(%error, "cannot cut the torn end of a segment");
                 }
@@ -308,12 +317,12 @@ impl<'a> Reading<'a> {
     fn record(&mut self, record: &[u8], segment: u32, offset: u64) {
         let head = self.head;
         let decoded = match RecordType::of(record) {
-            Some(RecordType::Series) => decode_series(record, |reference, labels| {
-                match head.get_or_create(&labels) {
+            Some(RecordType::Series) => {
+                decode_series(record, |reference, labels| match head.get_or_create(&labels) {
                     Ok(id) => drop(self.ids.insert(reference, id)),
                     Err(error) => tracing::error!(%error, series = %labels, "cannot replay a series"),
-                }
-            }),
+                })
+            }
             Some(RecordType::Samples) => {
                 let Reading { ids, batches, senders, unknown, .. } = self;
                 let oldest = head.min_valid();

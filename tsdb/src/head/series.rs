@@ -149,7 +149,9 @@ impl Chain {
             return outcome;
         }
         let samples = self.open.num_samples();
-        if samples > 0 && (samples >= rule.samples || t.wrapping_sub(self.open_min) >= i64::from(self.open_span)) {
+        if samples > 0
+            && (samples >= rule.samples || t.wrapping_sub(self.open_min) >= i64::from(self.open_span))
+        {
             self.cut();
             outcome = Outcome::AppendedAndCut;
         }

@@ -57,31 +57,20 @@ impl Querier {
     /// # Errors
     /// Where a block is damaged or cannot be read.
     pub fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<SeriesEntry>>, Error> {
-        let mut found: Vec<(Labels, Part)> = Vec::new();
+        let mut sources: Vec<Vec<(Labels, Part)>> = Vec::new();
         // The head first: what leaves it meanwhile is in a block by then.
         if self.head_reaches(maxt) {
             let held = self.db.head.select(matchers, (mint, maxt), self.view.sees)?;
-            found.extend(held.into_iter().map(|(labels, part)| (labels, Part::Head(part, self.view.clone()))));
+            sources.push(
+                held.into_iter()
+                    .map(|(labels, part)| (labels, Part::Head(part, self.view.clone())))
+                    .collect(),
+            );
         }
-        let mut sources = usize::from(!found.is_empty());
         for block in self.blocks(mint, maxt) {
-            let before = found.len();
-            select_block(&block, matchers, (mint, maxt), &mut found)?;
-            sources += usize::from(found.len() > before);
+            sources.push(select_block(&block, matchers, (mint, maxt))?);
         }
-        if sources > 1 {
-            found.sort_by(|a, b| a.0.cmp(&b.0)); // sorted runs: the stable sort merges them
-        }
-        let mut entries = Vec::with_capacity(found.len());
-        let mut found = found.into_iter().peekable();
-        while let Some((labels, part)) = found.next() {
-            let mut parts = vec![part];
-            while let Some((_, part)) = found.next_if(|(next, _)| *next == labels) {
-                parts.push(part);
-            }
-            entries.push(Arc::new(SeriesEntry::new(labels, parts)));
-        }
-        Ok(entries)
+        Ok(merge(sources))
     }
 
     /// The labels of the series that satisfy all matchers and have samples in `mint..=maxt`, in order.
@@ -158,7 +147,9 @@ impl Querier {
             if matchers.is_empty() {
                 index.label_values(name).for_each(&mut add);
             } else {
-                matchers::resolve(&*index, matchers)?.into_iter().for_each(|id| add(index.value_of(id, name)));
+                matchers::resolve(&*index, matchers)?
+                    .into_iter()
+                    .for_each(|id| add(index.value_of(id, name)));
             }
         }
         for block in self.blocks(mint, maxt) {
@@ -183,8 +174,8 @@ fn select_block(
     block: &Arc<Block>,
     matchers: &[Matcher],
     (mint, maxt): (i64, i64),
-    found: &mut Vec<(Labels, Part)>,
-) -> Result<(), Error> {
+) -> Result<Vec<(Labels, Part)>, Error> {
+    let mut found = Vec::new();
     let mut chunks = Vec::new();
     for series in matchers::resolve(&BlockSource(block), matchers)? {
         let labels = block.series(SeriesRef(series), &mut chunks)?;
@@ -198,5 +189,42 @@ fn select_block(
         }
         found.push((labels, Part::Block { block: block.clone(), chunks: within, deleted }));
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Joins what several places have of the same series; each source is in order of the labels.
+fn merge(sources: Vec<Vec<(Labels, Part)>>) -> Vec<Arc<SeriesEntry>> {
+    let mut sources: Vec<_> =
+        sources.into_iter().filter(|s| !s.is_empty()).map(|s| s.into_iter().peekable()).collect();
+    let mut entries = Vec::with_capacity(sources.iter().map(|s| s.len()).max().unwrap_or(0));
+    // Most series are in all sources: comparing for equality, which is cheap, mostly suffices.
+    let mut least: Vec<usize> = Vec::with_capacity(sources.len());
+    loop {
+        let mut labels: Option<&Labels> = None;
+        least.clear();
+        for (i, source) in sources.iter_mut().enumerate() {
+            let Some((next, _)) = source.peek() else { continue };
+            match labels {
+                Some(labels) if labels == next => {}
+                Some(labels) if labels < next => continue,
+                _ => {
+                    labels = Some(next);
+                    least.clear();
+                }
+            }
+            least.push(i);
+        }
+        let mut taken = None;
+        let mut parts = Vec::with_capacity(least.len());
+        for &i in &least {
+            if let Some((labels, part)) = sources[i].next() {
+                taken = Some(labels);
+                parts.push(part);
+            }
+        }
+        match taken {
+            Some(labels) => entries.push(Arc::new(SeriesEntry::new(labels, parts))),
+            None => return entries,
+        }
+    }
 }

@@ -96,7 +96,16 @@ mod tests {
                 assert_eq!(without, x.difference(y).copied().collect::<Vec<_>>());
             }
             let all = union(vec![list(&a), list(&b), list(&c)]);
-            assert_eq!(all, a.iter().chain(&b).chain(&c).copied().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
+            assert_eq!(
+                all,
+                a.iter()
+                    .chain(&b)
+                    .chain(&c)
+                    .copied()
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect::<Vec<_>>()
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The log as a whole: round trips, golden bytes, tears, damage, repair, checkpoints.
 
+mod full_disk;
+
 use std::sync::Arc;
 
 use super::read::{SegmentsReader, repair};

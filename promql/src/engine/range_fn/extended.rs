@@ -50,9 +50,9 @@ pub(crate) fn rate(kind: Kind, w: &Window<'_>, boundary: Boundary, call: &Call<'
         left = a + (b - a) * fraction(w.ft[first], w.ft[first + 1], w.start);
     }
     if smoothed && last > 0 && w.ft[last] > w.end {
-        let (a, mut b) = (w.fv[last - 1], w.fv[last]);
+        let (mut a, b) = (w.fv[last - 1], w.fv[last]);
         if kind.counter && b < a {
-            b += a;
+            a = 0.0;
         }
         right = a + (b - a) * fraction(w.ft[last - 1], w.ft[last], w.end);
     }

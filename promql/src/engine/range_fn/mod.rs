@@ -173,10 +173,13 @@ fn extended(
             continue;
         }
         touched += w.len() as u64;
-        col.set(i, match kind {
-            Some(kind) => extended::rate(kind, &w, call.boundary, call),
-            None => extended_count(call, &w),
-        });
+        col.set(
+            i,
+            match kind {
+                Some(kind) => extended::rate(kind, &w, call.boundary, call),
+                None => extended_count(call, &w),
+            },
+        );
     }
     if kind.is_some() {
         note_non_counter(call, col);

@@ -24,7 +24,7 @@ fn either(w: &Window<'_>, call: &Call<'_>, average: bool, floats: impl Fn(&[f64]
 fn sum_histograms(hists: &[Arc<FloatHistogram>], call: &Call<'_>, average: bool) -> Point {
     let mut sum = histogram::Sum::default();
     for h in hists {
-        sum.add(h);
+        if average { sum.add_to_mean(h) } else { sum.add(h) }
     }
     if sum.incompatible {
         call.warn_mixed_schemas();
@@ -111,6 +111,9 @@ pub(crate) fn quantile_of(w: &Window<'_>, call: &Call<'_>, q: f64) -> Point {
 /// Median of the distances from the median.
 pub(crate) fn mad(w: &Window<'_>, call: &Call<'_>) -> Point {
     floats_only(w, call, |values| {
+        if values.iter().any(|v| v.is_nan()) {
+            return model::sample::NORMAL_NAN;
+        }
         let median = quantile(0.5, &mut values.to_vec());
         let mut distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
         quantile(0.5, &mut distances)

@@ -8,8 +8,8 @@ use super::Call;
 use crate::engine::column::Point;
 use crate::engine::window::{Samples, Window};
 use crate::histogram;
-use model::histogram::CounterReset;
 use model::FloatHistogram;
+use model::histogram::CounterReset;
 use std::sync::Arc;
 
 /// Which of the family.

@@ -1,0 +1,171 @@
+//! The engine, through scripts of the test language and through its own door.
+
+use model::Labels;
+use promql::testing::{Item, MemoryStorage, run, script_engine};
+use promql::{Engine, EngineOptions, Features, QueryError, QueryOptions, Value, parse, parse_with};
+
+#[track_caller]
+fn check_script(text: &str) {
+    let outcome = run(text, &script_engine()).unwrap_or_else(|(line, cause)| panic!("line {line}: {cause}"));
+    assert!(outcome.passed > 0 || !outcome.failures.is_empty(), "a script without evaluations");
+    assert!(outcome.failures.is_empty(), "{:#?}", outcome.failures);
+}
+
+#[test]
+fn selectors() {
+    check_script(include_str!("scripts/selectors.test"));
+}
+
+#[test]
+fn rates() {
+    check_script(include_str!("scripts/rates.test"));
+}
+
+#[test]
+fn operators() {
+    check_script(include_str!("scripts/operators.test"));
+}
+
+/// The runner itself must see what is wrong.
+#[test]
+fn wrong_expectations_fail() {
+    let load = "load 1m\n  a 1\n\n";
+    for eval in [
+        "eval instant at 0 a\n  a 2",
+        "eval instant at 0 a",
+        "eval instant at 0 a\n  a 1\n  b 1",
+        "eval instant at 0 a\n  expect fail",
+        "eval instant at 0 a\n  expect warn\n  a 1",
+        "eval instant at 0 1 +",
+        "eval range from 0 to 1m step 1m a\n  a 1 _",
+    ] {
+        let outcome = run(&format!("{load}{eval}\n"), &script_engine()).unwrap();
+        assert_eq!((outcome.passed, outcome.failures.len()), (0, 1), "{eval}");
+    }
+    assert!(run("load 1m\n  a 1+\n", &script_engine()).is_err());
+    assert!(run("evil\n", &script_engine()).is_err());
+}
+
+fn storage(series: usize, samples: i64) -> MemoryStorage {
+    let mut storage = MemoryStorage::default();
+    for i in 0..series {
+        let labels = Labels::from_pairs([
+            ("__name__", "m_total".to_owned()),
+            ("i", format!("{i:04}")),
+            ("g", (i % 7).to_string()),
+        ]);
+        for t in 0..samples {
+            storage.append(&labels, t * 15_000, Item::Float((t * (i as i64 + 1)) as f64));
+        }
+    }
+    storage
+}
+
+fn matrix(engine: &Engine, storage: &MemoryStorage, query: &str) -> Vec<(Labels, Vec<i64>, Vec<f64>)> {
+    let expr = parse_with(query, &Features::all()).unwrap_or_else(|e| panic!("{query}: {e}"));
+    let end = 99 * 15_000;
+    match engine.range(storage, &expr, 0, end, 15_000, &QueryOptions::default()).map(|r| r.value) {
+        Ok(Value::Matrix(m)) => m.into_iter().map(|(l, p)| (l, p.timestamps, p.values)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Adding columns as they come gives bit for bit what adding whole series gives, whatever the cores do.
+#[test]
+fn fused_and_plain_aggregations_agree() {
+    let (engine, storage) = (Engine::default(), storage(500, 100));
+    for op in ["sum", "avg", "min", "max", "count", "stddev", "group"] {
+        let fused = matrix(&engine, &storage, &format!("{op} by (g) (rate(m_total[5m]))"));
+        let plain = matrix(&engine, &storage, &format!("{op} by (g) (sort(rate(m_total[5m])))"));
+        assert_eq!(fused.len(), 7);
+        assert_eq!(fused, plain, "{op}");
+    }
+}
+
+#[test]
+fn budgets_and_cancellation_end_a_query() {
+    let storage = storage(100, 100);
+    let expr = parse("m_total").unwrap();
+    let run = |engine: &Engine, options: &QueryOptions| {
+        engine.range(&storage, &expr, 0, 1_485_000, 15_000, options).map(|r| r.stats.peak_samples)
+    };
+    let small = Engine::new(EngineOptions { max_samples: 1000, ..EngineOptions::default() });
+    assert!(matches!(run(&small, &QueryOptions::default()), Err(QueryError::TooManySamples)));
+    let tight = QueryOptions { memory_budget: 1000, ..QueryOptions::default() };
+    assert!(matches!(run(&Engine::default(), &tight), Err(QueryError::OverBudget { .. })));
+    let gone = QueryOptions::default();
+    gone.cancel.cancel();
+    assert!(matches!(run(&Engine::default(), &gone), Err(QueryError::Cancelled)));
+    let late = QueryOptions::default();
+    late.cancel.time_out();
+    assert!(matches!(run(&Engine::default(), &late), Err(QueryError::Timeout)));
+    assert!(run(&Engine::default(), &QueryOptions::default()).is_ok_and(|peak| peak >= 10_000));
+}
+
+#[test]
+fn deep_queries_evaluate() {
+    let storage = storage(1, 10);
+    for query in
+        ["m_total".to_owned() + &" + m_total".repeat(900), "abs(".repeat(100) + "m_total" + &")".repeat(100)]
+    {
+        let expr = parse(&query).unwrap();
+        let result = Engine::default().instant(&storage, &expr, 0, &QueryOptions::default());
+        assert!(matches!(result.unwrap().value, Value::Vector(v) if v.len() == 1));
+    }
+}
+
+#[test]
+fn names_drop_at_once_unless_delayed() {
+    let mut storage = MemoryStorage::default();
+    for name in ["a_total", "b_total"] {
+        for t in 0..5 {
+            storage.append(&Labels::from_pairs([("__name__", name)]), t * 60_000, Item::Float(t as f64));
+        }
+    }
+    let expr = parse(
+        "label_replace(rate({__name__=~\".+\"}[5m]), \"__name__\", \"${1}_rate\", \"__name__\", \"(.+)\")",
+    );
+    let expr = expr.unwrap();
+    let eval = |delayed_name_removal| {
+        let engine = Engine::new(EngineOptions { delayed_name_removal, ..EngineOptions::default() });
+        engine.instant(&storage, &expr, 240_000, &QueryOptions::default())
+    };
+    assert!(eval(false).is_err_and(|e| e.to_string().contains("same labelset")));
+    assert!(matches!(eval(true).unwrap().value, Value::Vector(v) if v.len() == 2));
+}
+
+#[test]
+fn a_limit_cuts_and_says_so() {
+    let options = QueryOptions { limit: 3, ..QueryOptions::default() };
+    let result = Engine::default().instant(&storage(5, 1), &parse("m_total").unwrap(), 0, &options).unwrap();
+    assert!(matches!(result.value, Value::Vector(v) if v.len() == 3));
+    assert_eq!(result.warnings, ["results truncated due to limit"]);
+}
+
+/// Times and lengths at the ends of what can be written give a result or an error.
+#[test]
+fn extremes_do_not_overflow() {
+    let storage = storage(2, 10);
+    for query in [
+        "m_total @ 9e15",
+        "m_total @ -9e15 offset 290y",
+        "rate(m_total[290y])",
+        "rate(m_total[290y] offset -290y)",
+        "m_total[1ms:1ms] @ 1e10",
+        "sum_over_time(m_total[290y:1ms])",
+        "year(vector(1e300)) + day_of_year(vector(-1e300)) + month(vector(NaN))",
+        "topk(1e18, m_total) or bottomk(-1e18, m_total)",
+        "m_total % 0 + m_total ^ 1e308",
+        "quantile(NaN, m_total) or histogram_quantile(NaN, m_total)",
+        "predict_linear(m_total[1h], 1e308) + vector(Inf)",
+        "round(m_total, 0)",
+        "label_replace(m_total, \"a\", \"$9$x${\", \"i\", \"(.*)\")",
+    ] {
+        let expr = parse_with(query, &Features::all()).unwrap_or_else(|e| panic!("{query}: {e}"));
+        for at in [0, 100_000, i64::MAX, i64::MIN, 4_000_000_000_000_000_000] {
+            let _ = Engine::default().instant(&storage, &expr, at, &QueryOptions::default());
+            let _ = Engine::default().range(&storage, &expr, 0, at, 15_000, &QueryOptions::default());
+            let _ = Engine::default().range(&storage, &expr, at, i64::MAX, 1, &QueryOptions::default());
+        }
+    }
+}
