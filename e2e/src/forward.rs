@@ -20,12 +20,14 @@ impl Forward {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start kubectl port-forward")?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
+        let stdout = child.stdout.take();
         // From here on, dropping it ends the process.
         let mut forward = Forward { child, port: 0 };
+        let mut stdout = BufReader::new(stdout.context("no output of kubectl")?);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        // It says a word for each connection, and would die of a closed pipe or wait for a full one. Ends with the process.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
         let Some(local) = local_port(&line) else { bail!("kubectl port-forward {object} said {line:?}") };
         forward.port = local;
         Ok(forward)
