@@ -136,7 +136,8 @@ fn split(pattern: &str) -> (PathBuf, &str) {
 }
 
 /// Files that a path or pattern names.
-fn matching(pattern: &str) -> Vec<PathBuf> {
+/// The files that a pattern names; wildcards stand in its last element only. A pattern without any names itself.
+pub fn matching(pattern: &str) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
         return vec![PathBuf::from(pattern)];
     }

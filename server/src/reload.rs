@@ -21,6 +21,16 @@ pub enum ConfigSource {
     Inline(String),
 }
 
+impl ConfigSource {
+    /// Where relative paths begin: beside the file.
+    fn dir(&self) -> &Path {
+        match self {
+            ConfigSource::File(path) => path.parent().unwrap_or(Path::new("")),
+            ConfigSource::Inline(_) => Path::new(""),
+        }
+    }
+}
+
 /// The configuration in force.
 #[derive(Default)]
 pub(crate) struct Loaded {
@@ -50,7 +60,7 @@ pub(crate) fn load(source: &ConfigSource, now_ms: i64) -> Result<Prepared, Strin
         ConfigSource::Inline(text) => (text.clone(), "built-in configuration".to_owned()),
         ConfigSource::File(path) => (read(path)?, path.display().to_string()),
     };
-    parse(&text, &name, now_ms)
+    parse(&text, &name, source.dir(), now_ms)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -91,9 +101,18 @@ fn expand_environment(text: &str, variable: impl Fn(&str) -> Option<String>) -> 
     out + rest
 }
 
-fn parse(text: &str, name: &str, now_ms: i64) -> Result<Prepared, String> {
+/// `dir` is where relative paths begin.
+fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, String> {
     let mut config = Config::parse(text, name).map_err(|e| e.to_string())?;
+    for pattern in config.scrape_config_files.clone() {
+        let mut files = discovery::file::matching(&dir.join(pattern).display().to_string());
+        files.sort();
+        for file in files {
+            config.add_scrape_config_file(&read(&file)?, &file.display().to_string()).map_err(|e| e.to_string())?;
+        }
+    }
     config.expand_external_labels(|name| std::env::var(name).ok());
+    config.resolve_paths(dir);
     for what in config.unsupported() {
         tracing::warn!(what, "this part of the configuration has no effect yet");
     }
@@ -191,7 +210,7 @@ async fn follow(
         let reply = tokio::select! {
             () = stop.cancelled() => return,
             changed = secret_changed(&mut secret) => {
-                from_secret(state, discovery, &changed);
+                from_secret(state, discovery, &changed, source.dir());
                 continue;
             }
             _ = hangups.recv() => None,
@@ -229,12 +248,12 @@ async fn secret_changed(watch: &mut Option<SecretWatch>) -> Arc<Vec<u8>> {
     }
 }
 
-fn from_secret(state: &State, discovery: &DiscoveryManager, bytes: &[u8]) {
+fn from_secret(state: &State, discovery: &DiscoveryManager, bytes: &[u8], dir: &Path) {
     let name = state.options.config_kubernetes_secret.as_deref().unwrap_or_default();
     let loaded = std::str::from_utf8(bytes)
         .map_err(|e| format!("secret {name}: {e}"))
         .map(|text| expand_environment(text, |name| std::env::var(name).ok()))
-        .and_then(|text| parse(&text, &format!("secret {name}"), state.clock.now_ms()));
+        .and_then(|text| parse(&text, &format!("secret {name}"), dir, state.clock.now_ms()));
     match loaded {
         Ok(loaded) => {
             apply(state, discovery, loaded);

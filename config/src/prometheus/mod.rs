@@ -8,6 +8,7 @@ mod discovery;
 mod global;
 mod http;
 mod job;
+mod paths;
 mod relabel;
 mod remote;
 mod scrape;
