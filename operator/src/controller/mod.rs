@@ -58,7 +58,7 @@ pub enum Error {
     #[error("{0}")]
     Log(String),
     /// An object could not be written.
-    #[error("cannot write {kind} {namespace}/{name}: {source}")]
+    #[error("cannot write {kind} {namespace}/{name}: {}", brief(.source))]
     Write {
         /// Kind of the object.
         kind: &'static str,
@@ -70,7 +70,7 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// An object could not be read.
-    #[error("cannot read {kind} {namespace}/{name}: {source}")]
+    #[error("cannot read {kind} {namespace}/{name}: {}", brief(.source))]
     Read {
         /// Kind of the object.
         kind: &'static str,
@@ -87,6 +87,14 @@ pub enum Error {
     /// No workload can be made of the Prometheus.
     #[error(transparent)]
     Workload(#[from] crate::workload::Error),
+}
+
+/// The API server's own words where it answered.
+fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Everything that reconciliations share.
