@@ -117,7 +117,7 @@ pub async fn start(
     let (reloads, requests) = mpsc::channel(RELOAD_CAPACITY);
     let state = Arc::new(State {
         query_slots: Arc::new(Semaphore::new(options.query_max_concurrency.max(1))),
-        metrics: metrics::Metrics::register(&registry, &db),
+        metrics: metrics::Metrics::register(&registry, &db, &clock),
         options,
         flags,
         started_ms: clock.now_ms(),

@@ -1,8 +1,11 @@
 //! The server's own metrics, under the original's names so that its dashboards and alerts work.
 
+use parking_lot::Mutex;
+use runtime::clock::SharedClock;
 use runtime::metrics::{Counter, Gauge, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Metrics that handlers change.
 pub(crate) struct Metrics {
@@ -13,7 +16,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Registers all, those of the database included.
-    pub(crate) fn register(registry: &Registry, db: &Arc<tsdb::Db>) -> Self {
+    pub(crate) fn register(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedClock) -> Self {
         registry
             .gauges(
                 "prometheus_build_info",
@@ -22,7 +25,7 @@ impl Metrics {
             )
             .with(&[crate::api::COMPATIBLE_VERSION, option_env!("PHAROS_REVISION").unwrap_or("unknown")])
             .set(1.0);
-        database(registry, db);
+        database(registry, db, clock);
         Metrics {
             remote_write_requests: registry
                 .counter("pharos_remote_write_received_requests_total", "Remote write requests received."),
@@ -120,13 +123,29 @@ const GAUGES: &[(&str, &str, Size)] = &[
     }),
 ];
 
-fn database(registry: &Registry, db: &Arc<tsdb::Db>) {
+/// Longer than rendering all metrics takes, shorter than any scrape interval.
+const SIZES_STAY: Duration = Duration::from_millis(500);
+
+fn database(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedClock) {
     for (name, help, count) in COUNTERS {
         let db = db.clone();
         registry.counter_fn(name, help, move || count(db.metrics()).load(Ordering::Relaxed) as f64);
     }
+    // counting goes over all series: once for all gauges of a scrape
+    let last: Arc<Mutex<Option<(Duration, tsdb::Sizes)>>> = Arc::default();
     for (name, help, size) in GAUGES {
-        let db = db.clone();
-        registry.gauge_fn(name, help, move || size(&db.sizes()));
+        let (db, last, clock) = (db.clone(), last.clone(), clock.clone());
+        registry.gauge_fn(name, help, move || {
+            let now = clock.monotonic();
+            let mut last = last.lock();
+            match &*last {
+                Some((at, sizes)) if now.saturating_sub(*at) < SIZES_STAY => size(sizes),
+                _ => {
+                    let sizes = db.sizes();
+                    *last = Some((now, sizes));
+                    size(&sizes)
+                }
+            }
+        });
     }
 }

@@ -202,12 +202,15 @@ impl Db {
         let head = self.head();
         let blocks = self.inner().blocks.load();
         let times = head.times();
+        // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
+        let head_series = head.index.read().len() as u64;
+        let head_chunk_bytes = head.chunks.lock().size();
         let (wal_bytes, wal_segment) = {
             let log = head.log.lock();
             (log.wal.size(), log.wal.last_segment())
         };
         Sizes {
-            head_series: head.index.read().len() as u64,
+            head_series,
             head_chunks: head.num_chunks(),
             head_min_time: times.map(|t| t.0),
             head_max_time: times.map(|t| t.1),
@@ -216,7 +219,7 @@ impl Db {
             block_bytes: blocks.iter().map(|b| b.size()).sum(),
             wal_bytes,
             wal_segment,
-            head_chunk_bytes: head.chunks.lock().size(),
+            head_chunk_bytes,
         }
     }
 

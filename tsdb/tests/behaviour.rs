@@ -368,3 +368,35 @@ fn cardinality() {
     assert_eq!(querier.label_names(&other, START, START + 9, 0).unwrap(), ["__name__"]);
     assert_eq!(querier.series(&other, START, START).unwrap(), [], "its only sample is later");
 }
+
+#[test]
+fn asking_for_sizes_while_series_are_made_waits_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = replayed(dir.path());
+    let (done, finished) = std::sync::mpsc::sync_channel(2);
+    let making = Arc::new(AtomicBool::new(true));
+    let (maker, asked) = (db.clone(), making.clone());
+    let ended = done.clone();
+    std::thread::spawn(move || {
+        for round in 0..200 {
+            let mut appender = maker.appender();
+            for i in 0..50 {
+                let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("i", format!("{round}-{i}"))]);
+                appender.append(0, &labels, START, 1.0).unwrap();
+            }
+            appender.commit().unwrap();
+        }
+        asked.store(false, SeqCst);
+        ended.send(()).unwrap();
+    });
+    std::thread::spawn(move || {
+        while making.load(SeqCst) {
+            db.sizes();
+            db.stats(10);
+        }
+        done.send(()).unwrap();
+    });
+    for _ in 0..2 {
+        finished.recv_timeout(std::time::Duration::from_secs(60)).expect("two that wait for each other");
+    }
+}
