@@ -1,4 +1,5 @@
 //! Configuration files that Prometheus accepts or refuses: we do the same. `PROMETHEUS_CONFIG_DIR` names another folder of them.
+#![allow(clippy::unwrap_used)] // a test ends where it fails
 
 use config::prometheus::Config;
 use std::path::{Path, PathBuf};

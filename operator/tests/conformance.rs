@@ -1,4 +1,5 @@
 //! Configurations that prometheus-operator 0.93 makes of known resources, against ours.
+#![allow(clippy::unwrap_used)] // a test ends where it fails
 
 use crds::{Prometheus, ServiceMonitor};
 use operator::render::{self, Inputs, Kind, Materials, Reference};

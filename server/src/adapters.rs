@@ -4,14 +4,23 @@ use model::{FloatHistogram, Labels, Matcher};
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
 use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The database as the query engine reads it.
 pub(crate) struct TsdbQueryable(pub(crate) Arc<tsdb::Db>);
 
+/// A query that reaches into what is still being replayed waits this long for the rest, before it answers with a warning: after
+/// most restarts nobody sees a gap, and after the longest nobody waits in vain.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
+
 impl Queryable for TsdbQueryable {
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
-        let querier = self.0.querier();
-        let found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let mut querier = self.0.querier();
+        let mut found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        if !querier.warnings().is_empty() && self.0.wait_for_replay(REPLAY_PATIENCE) {
+            querier = self.0.querier();
+            found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        }
         let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: querier.warnings() })
     }

@@ -108,7 +108,9 @@ fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, St
         let mut files = discovery::file::matching(&dir.join(pattern).display().to_string());
         files.sort();
         for file in files {
-            config.add_scrape_config_file(&read(&file)?, &file.display().to_string()).map_err(|e| e.to_string())?;
+            config
+                .add_scrape_config_file(&read(&file)?, &file.display().to_string())
+                .map_err(|e| e.to_string())?;
         }
     }
     config.expand_external_labels(|name| std::env::var(name).ok());

@@ -137,6 +137,11 @@ impl Db {
         self.inner.head.replay.status()
     }
 
+    /// Waits until the log is replayed, at most so long; says whether it is.
+    pub fn wait_for_replay(&self, patience: std::time::Duration) -> bool {
+        self.inner.head.replay.wait(patience)
+    }
+
     /// The open blocks, by their first time.
     pub fn blocks(&self) -> Vec<BlockMeta> {
         self.inner.blocks.load().iter().map(|b| b.meta().clone()).collect()

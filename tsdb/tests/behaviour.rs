@@ -381,7 +381,8 @@ fn asking_for_sizes_while_series_are_made_waits_for_nobody() {
         for round in 0..200 {
             let mut appender = maker.appender();
             for i in 0..50 {
-                let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("i", format!("{round}-{i}"))]);
+                let labels =
+                    Labels::from_pairs([("__name__", "m".to_owned()), ("i", format!("{round}-{i}"))]);
                 appender.append(0, &labels, START, 1.0).unwrap();
             }
             appender.commit().unwrap();

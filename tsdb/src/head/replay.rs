@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
+use std::time::Duration;
 
 use super::series::{FullData, Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR};
@@ -48,6 +50,8 @@ pub(crate) struct Progress {
     current: AtomicU32,
     done: AtomicBool,
     stop: AtomicBool,
+    /// Wakes those who wait for the end.
+    ended: (Mutex<()>, Condvar),
     opened_at_ms: i64,
     newest: AtomicI64,
 }
@@ -77,6 +81,7 @@ impl Progress {
             current: AtomicU32::new(segments.first().copied().unwrap_or(0)),
             done: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            ended: Default::default(),
             checkpoint: checkpoint.map(|(dir, _)| dir),
             segments,
             opened_at_ms: now_ms,
@@ -86,6 +91,19 @@ impl Progress {
 
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(SeqCst)
+    }
+
+    fn finish(&self) {
+        let _guard = self.ended.0.lock();
+        self.done.store(true, SeqCst);
+        self.ended.1.notify_all();
+    }
+
+    /// Waits for the end, at most so long; says whether it has come.
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
+        let mut guard = self.ended.0.lock();
+        self.ended.1.wait_while_for(&mut guard, |()| !self.is_done(), patience);
+        self.is_done()
     }
 
     /// Makes replay end early: the process is about to end.
@@ -175,7 +193,7 @@ pub(crate) fn run(head: &Head) {
     if let Err(error) = remove_aside(head) {
         tracing::warn!(%error, "cannot remove head chunks of the run before");
     }
-    head.replay.done.store(true, SeqCst);
+    head.replay.finish();
 }
 
 /// Puts the replayed samples of each series before those of this run.
