@@ -117,6 +117,7 @@ try {
     await page.locator(".legend li", { hasText: 'mode="idle"' }).waitFor();
     await page.waitForFunction(() => /\d+ ms/.test(document.querySelector(".figures").textContent));
     assert.ok((await drawn(page, 0)) > 10);
+    await editor.press("Escape");
     await page.screenshot({ path: join(shots, "query.png") });
     const box = await page.locator(".chart .u-over").boundingBox();
     await page.mouse.move(box.x + box.width * 0.5, box.y + 50);
