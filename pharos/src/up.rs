@@ -45,7 +45,7 @@ fn home_query() -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (i, (title, expr)) in HOME.iter().enumerate() {
         query.append_pair(&format!("g{i}.expr"), expr).append_pair(&format!("g{i}.title"), title);
-        query.append_pair(&format!("g{i}.tab"), "graph").append_pair(&format!("g{i}.range_input"), "15m");
+        query.append_pair(&format!("g{i}.tab"), "graph").append_pair(&format!("g{i}.range_input"), "5m");
     }
     query.append_pair("refresh", "5").finish()
 }

@@ -105,6 +105,8 @@ try {
 
   await check("the query page completes, runs, draws and zooms", async (page) => {
     await page.goto(`${url}/query`);
+    await page.getByLabel("Range").selectOption({ label: "5m" });
+    await page.waitForFunction(() => new URLSearchParams(location.search).get("g0.range_input") === "5m");
     const editor = page.getByLabel("Expression");
     await editor.click();
     await editor.pressSequentially("node_cpu_seco");
@@ -113,8 +115,6 @@ try {
     await editor.fill('sum by (mode) (rate(node_cpu_seconds_total[1m]))');
     await page.getByRole("button", { name: "Run" }).click();
     await page.locator(".legend li", { hasText: 'mode="idle"' }).waitFor();
-    await page.getByLabel("Range").selectOption({ label: "5m" });
-    await page.waitForFunction(() => new URLSearchParams(location.search).get("g0.range_input") === "5m");
     await page.waitForFunction(() => /\d+ ms/.test(document.querySelector(".figures").textContent));
     assert.ok((await drawn(page, 0)) > 10);
     await page.screenshot({ path: join(shots, "query.png") });
