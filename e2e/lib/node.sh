@@ -16,7 +16,6 @@ in_network() { nsenter --net="/proc/$(node_pid)/ns/net" -- "$@"; }
 kubectl_here() { in_network "$STATE/bin/kubectl" --kubeconfig="$STATE/admin.conf" "$@"; }
 
 node_check_machine() {
-  [ "$(id -u)" = 0 ] || die "without Docker and kind the cluster's node runs as plain processes, which needs root: run it as root"
   local missing=() program package
   for program in containerd:containerd containerd-shim-runc-v2:containerd runc:runc ctr:containerd iptables:iptables conntrack:conntrack \
     openssl:openssl ip:iproute2 nsenter:util-linux mount:mount; do
@@ -219,12 +218,13 @@ YAML
 # ---- the commands
 
 node_up() {
-  node_check_machine
+  [ "$(id -u)" = 0 ] || die "without Docker and kind the cluster's node runs as plain processes, which needs root: run it as root"
   if node_pid > /dev/null && kubectl_here wait --for=condition=Ready node/node-1 --timeout=5s > /dev/null 2>&1; then
     say "the cluster is up already"
     return
   fi
   [ ! -e "$STATE" ] || { say "a cluster that did not come up is in the way: taking it down"; node_down; }
+  node_check_machine
   local kube etcd pause pause_tar helm started
   kube=$(module kube node)
   etcd=$(module etcd etcd)

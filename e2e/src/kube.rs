@@ -73,6 +73,30 @@ impl Kube {
         .map(drop)
     }
 
+    /// Deletes objects and waits until they are gone; pods of these namespaces that do not end by themselves are ended by force.
+    ///
+    /// # Errors
+    /// When force was needed, or even that did not help.
+    pub(crate) fn delete(&self, args: &[&str], namespaces: &[&str]) -> Result<()> {
+        let mut all = vec!["delete", "--ignore-not-found", "--timeout=45s"];
+        all.extend(args);
+        let Err(error) = self.kubectl(&all) else { return Ok(()) };
+        self.print_state(namespaces);
+        for namespace in namespaces {
+            self.kubectl(&[
+                "--namespace",
+                namespace,
+                "delete",
+                "pods",
+                "--all",
+                "--force",
+                "--grace-period=0",
+            ])?;
+        }
+        self.kubectl(&all)?;
+        Err(error.context("pods had to be ended by force"))
+    }
+
     /// Prints what somebody needs who has to find out why a check failed.
     pub(crate) fn print_state(&self, namespaces: &[&str]) {
         for namespace in namespaces {

@@ -126,14 +126,14 @@ pub(crate) fn uninstall(run: &mut Run) -> Result<String> {
         .lines()
         .any(|name| name == RELEASE)
     {
-        run.kube.helm(&["uninstall", RELEASE, "--namespace", MONITORING, "--wait"])?;
+        run.kube.helm(&["uninstall", RELEASE, "--namespace", MONITORING])?;
         until("the operator's StatefulSet to go with its Prometheus", || {
             let left = run.kube.list(&["--namespace", MONITORING, "statefulsets"])?;
             ensure!(left.is_empty(), "{} left", left.len());
             Ok(())
         })?;
     }
-    run.kube.kubectl(&["delete", "namespace", "--ignore-not-found", APPLICATION, MONITORING])?;
+    run.kube.delete(&["namespace", APPLICATION, MONITORING], &[APPLICATION, MONITORING])?;
     Ok("the release and both namespaces are gone".into())
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn manifests(run: &mut Run) -> Result<String> {
         run.kube.print_state(&[MONITORING]);
     }
     run.server.reconnect();
-    run.kube.kubectl(&["delete", "--ignore-not-found", "-f", &manifests.to_string_lossy()])?;
+    run.kube.delete(&["-f", &manifests.to_string_lossy()], &[MONITORING])?;
     result.map(|()| "the same parts are ready and scrape".into())
 }
 
