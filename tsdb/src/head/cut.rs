@@ -7,6 +7,7 @@ use model::Labels;
 
 use super::Head;
 use super::read::{HeadPart, HeldData};
+use crate::block::tombstones::drop_deleted;
 use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
 use crate::chunk::head_file::HeadChunkReader;
 use crate::chunk::{self, Encoding, XorChunk};
@@ -48,7 +49,7 @@ impl Head {
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
             let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0);
-            written = part.and_then(|part| match part {
+            written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
                 Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
                 None => Ok(()),
             });
@@ -114,7 +115,7 @@ impl Head {
             }
             chunks.push(chunk);
         }
-        Ok(HeadPart { chunks, visible_to: part.visible_to })
+        Ok(HeadPart { chunks, visible_to: part.visible_to, deleted: part.deleted.clone() })
     }
 }
 
@@ -128,7 +129,8 @@ fn prepare(
 ) -> Result<Vec<Ready>, Error> {
     let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
     let apart = part.chunks.windows(2).all(|pair| pair[0].maxt < pair[1].mint);
-    if within && apart {
+    let whole = !part.chunks.iter().any(|c| part.deleted.iter().any(|d| d.overlaps(c.mint, c.maxt)));
+    if within && apart && whole {
         let mut ready = Vec::with_capacity(part.chunks.len());
         for chunk in &part.chunks {
             let bytes = match &chunk.data {
@@ -148,6 +150,7 @@ fn prepare(
     for chunk in &part.chunks {
         chunk.read(reader, (mint, maxt), (&mut ts, &mut vs), labels)?;
     }
+    drop_deleted(&part.deleted, 0, &mut ts, &mut vs);
     crate::query::entry::in_order(&mut ts, &mut vs);
     let mut ready = Vec::new();
     for (ts, vs) in ts.chunks(samples_per_chunk.into()).zip(vs.chunks(samples_per_chunk.into())) {

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use super::series::{FullData, Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR};
+use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::read::SegmentsReader;
-use crate::wal::records::{RecordType, decode_samples, decode_series};
+use crate::wal::records::{Record, RecordType, decode, decode_samples, decode_series};
 use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
@@ -360,6 +361,7 @@ impl<'a> Reading<'a> {
                     }
                 })
             }
+            Some(RecordType::Tombstones) => self.deletions(record),
             _ => {
                 self.skipped += 1;
                 Ok(())
@@ -374,6 +376,18 @@ impl<'a> Reading<'a> {
         {
             tracing::error!(%error, "cannot write head chunks: they stay in memory");
         }
+    }
+
+    fn deletions(&self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
+        let oldest = self.head.min_valid();
+        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+            match self.ids.get(&deleted.ref_) {
+                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
+                None => drop(self.unknown.fetch_add(1, Relaxed)),
+            }
+        }
+        Ok(())
     }
 
     fn hand_over(&mut self) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::Labels;
 
+use crate::block::tombstones::drop_deleted;
 use crate::block::{Block, ChunkMeta, Interval};
 use crate::chunk::{Encoding, decode_xor};
 use crate::error::Error;
@@ -57,6 +58,7 @@ impl SeriesEntry {
                     for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
                         let at = ts.len();
                         chunk.read(&view.reader, range, (ts, vs), &self.labels)?;
+                        drop_deleted(&part.deleted, at, ts, vs);
                         rising &= continues(ts, start, at);
                     }
                 }
@@ -90,33 +92,14 @@ impl SeriesEntry {
         if encoding != Encoding::Xor {
             return Err(Error::Histogram { series: self.labels.to_string() });
         }
-        decode_xor(data, mint, maxt, ts, vs).map_err(|source| Error::Chunk {
-            series: self.labels.to_string(),
-            mint: chunk.mint,
-            maxt: chunk.maxt,
-            source,
-        })
+        decode_xor(data, mint, maxt, ts, vs)
+            .map_err(|e| block.damaged_chunk(chunk.ref_, format!("series {}: {e}", self.labels)).into())
     }
 }
 
 /// Whether what was appended at `at` is newer than what was read before (from `start` on).
 fn continues(ts: &[i64], start: usize, at: usize) -> bool {
     at == start || at == ts.len() || ts[at - 1] < ts[at]
-}
-
-fn drop_deleted(deleted: &[Interval], from: usize, ts: &mut Vec<i64>, vs: &mut Vec<f64>) {
-    if deleted.is_empty() {
-        return;
-    }
-    let mut kept = from;
-    for i in from..ts.len() {
-        if !deleted.iter().any(|d| d.mint <= ts[i] && ts[i] <= d.maxt) {
-            (ts[kept], vs[kept]) = (ts[i], vs[i]);
-            kept += 1;
-        }
-    }
-    ts.truncate(kept);
-    vs.truncate(kept);
 }
 
 /// Sorts samples by time; of equal times the first stays.
@@ -140,11 +123,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_and_deletions() {
+    fn order() {
         let (mut ts, mut vs) = (vec![3, 4, 1, 3], vec![30.0, 40.0, 10.0, 31.0]);
         in_order(&mut ts, &mut vs);
         assert_eq!((ts.as_slice(), vs.as_slice()), ([1, 3, 4].as_slice(), [10.0, 30.0, 40.0].as_slice()));
-        drop_deleted(&[Interval { mint: 2, maxt: 3 }], 0, &mut ts, &mut vs);
-        assert_eq!((ts, vs), (vec![1, 4], vec![10.0, 40.0]));
     }
 }
