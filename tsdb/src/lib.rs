@@ -23,6 +23,7 @@ mod snapshot;
 mod stats;
 mod sync;
 
+pub use chunk::{FloatColumns, Samples};
 pub use db::Db;
 pub use error::{AppendError, Error};
 pub use head::Appender;

@@ -44,22 +44,6 @@ impl Interval {
     }
 }
 
-/// Takes the samples from `from` on that are deleted out of the two vectors.
-pub(crate) fn drop_deleted(deleted: &[Interval], from: usize, ts: &mut Vec<i64>, vs: &mut Vec<f64>) {
-    if deleted.is_empty() {
-        return;
-    }
-    let mut kept = from;
-    for i in from..ts.len() {
-        if !deleted.iter().any(|d| d.contains(ts[i])) {
-            (ts[kept], vs[kept]) = (ts[i], vs[i]);
-            kept += 1;
-        }
-    }
-    ts.truncate(kept);
-    vs.truncate(kept);
-}
-
 /// The intervals of each series: sorted, and apart from each other.
 pub(super) type Tombstones = BTreeMap<SeriesRef, Vec<Interval>>;
 
@@ -156,13 +140,6 @@ mod tests {
             std::fs::write(&path, &bytes[..at]).unwrap();
             assert!(read(&RealDisk, &path).is_err(), "cut at {at}");
         }
-    }
-
-    #[test]
-    fn what_is_deleted_goes() {
-        let (mut ts, mut vs) = (vec![1, 3, 4], vec![10.0, 30.0, 40.0]);
-        drop_deleted(&[Interval { mint: 0, maxt: 3 }], 1, &mut ts, &mut vs);
-        assert_eq!((ts, vs), (vec![1, 4], vec![10.0, 40.0]), "what lies before stays");
     }
 
     proptest! {
