@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime::clock::SharedClock;
 
 use crate::block::{self, Block, BlockMeta};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
 use crate::head::replay::{self, ReplayStatus};
 use crate::head::{Appender, Head};
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: std::fs::File,
+    _lock: Box<dyn disk::Lock>,
 }
 
 impl Db {
@@ -84,7 +84,8 @@ impl Db {
             return Err(Error::Option("the block duration must be positive".to_owned()));
         }
         disk.create_dir_all(dir)?;
-        let lock = lock(dir)?;
+        let path = dir.join("lock");
+        let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         if disk.exists(&dir.join("wbl")) {
             tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
         }
@@ -106,9 +107,11 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
-        db.start_thread("tsdb-sync", Inner::sync_loop)?;
-        db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
+        if db.inner.options.background {
+            db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+            db.start_thread("tsdb-sync", Inner::sync_loop)?;
+            db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
+        }
         Ok(Arc::new(db))
     }
 
@@ -159,6 +162,26 @@ impl Db {
     /// Where something could not be written: nothing is lost, and the next call tries again.
     pub fn maintain(&self) -> Result<(), Error> {
         self.inner.maintain()
+    }
+
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::background`]).
+    pub fn replay(&self) {
+        if !self.inner.head.replay.is_done() {
+            replay::run(&self.inner.head);
+        }
+    }
+
+    /// Makes all that was committed survive a power cut. The database does this itself in the background, once a second.
+    ///
+    /// # Errors
+    /// Where the disk refused: what came since the last time would not survive it.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.inner.head.sync()
+    }
+
+    /// Ends the open chunks of series that ended with a staleness mark. The database does this itself in the background too.
+    pub fn close_ended(&self) {
+        self.inner.head.close_ended();
     }
 
     /// Ends the background work, then makes all durable.
@@ -270,7 +293,7 @@ impl Inner {
             }
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {
                 self.add_block(meta)?;
@@ -323,7 +346,7 @@ impl Inner {
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let made =
                 crate::compact::compact(&self.disk, &self.dir, ulid, &parents).inspect_err(|error| {
                     if matches!(error, block::Error::Corrupt { .. }) {
@@ -344,21 +367,5 @@ impl Inner {
             }
         }
         Ok(())
-    }
-}
-
-/// Takes the directory for this process; the system releases it when the file is closed, however the process ends.
-fn lock(dir: &Path) -> Result<std::fs::File, Error> {
-    let path = dir.join("lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| crate::disk::Error::new("open", &path, e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
-        Err(e) => Err(crate::disk::Error::new("lock", &path, e.into()).into()),
     }
 }

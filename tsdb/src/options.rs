@@ -27,6 +27,9 @@ pub struct Options {
     pub out_of_order_window_ms: i64,
     /// Whether compaction may run at all (off when Thanos compacts instead).
     pub compaction: bool,
+    /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
+    /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
+    pub background: bool,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             samples_per_chunk: crate::chunk::SAMPLES_PER_CHUNK,
             out_of_order_window_ms: 0,
             compaction: true,
+            background: true,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Db {
         if with_head && !inner.head.replay.is_done() {
             return Err(Error::Replaying);
         }
-        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), crate::blocks::random());
+        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), inner.disk.random());
         let dir = inner.dir.join(SNAPSHOTS_DIR).join(&name);
         let made = inner.make_snapshot(&dir, with_head);
         if let Err(error) = made {
@@ -43,7 +43,7 @@ impl Inner {
             let mint = mint.max(self.head.held_from());
             self.head.write_block(
                 dir,
-                crate::blocks::new_ulid(self.clock.now_ms()),
+                crate::blocks::new_ulid(&*self.disk, self.clock.now_ms()),
                 (mint, maxt.saturating_add(1)),
             )?;
         }
