@@ -63,13 +63,7 @@ impl Appender {
     /// # Errors
     /// Why this sample was refused; the others of the batch are not harmed.
     pub fn append(&mut self, reference: u64, labels: &Labels, t: i64, v: f64) -> Result<u64, AppendError> {
-        if t < self.mint {
-            self.head.metrics.out_of_bounds.fetch_add(1, Relaxed);
-            return Err(AppendError::OutOfBounds);
-        }
-        if let Some(id) = self.head.id_of(reference)
-            && let Some(result) = self.append_to(id, t, v)
-        {
+        if let Some(result) = self.append_known(reference, t, v) {
             return result.map(|()| reference);
         }
         loop {
@@ -79,6 +73,17 @@ impl Appender {
                 return result.map(|()| self.head.reference(id));
             }
         }
+    }
+
+    /// Appends a sample to the series of a reference; none where it is not known (any more): then [`Appender::append`] needs
+    /// the labels. Refusals are as there.
+    #[inline]
+    pub fn append_known(&mut self, reference: u64, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+        if t < self.mint {
+            self.head.metrics.out_of_bounds.fetch_add(1, Relaxed);
+            return Some(Err(AppendError::OutOfBounds));
+        }
+        self.append_to(self.head.id_of(reference)?, t, v)
     }
 
     /// None where the series is gone.
