@@ -21,6 +21,7 @@ mod retention;
 mod snapshot;
 mod stats;
 
+pub use chunk::{FloatColumns, Samples};
 pub use db::Db;
 pub use error::{AppendError, Error};
 pub use head::Appender;

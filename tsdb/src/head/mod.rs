@@ -21,7 +21,6 @@ use model::Labels;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
-use crate::chunk::Encoding;
 use crate::chunk::head_file::HeadChunks;
 use crate::disk::Disk;
 use crate::error::{AppendError, Error};
@@ -234,16 +233,16 @@ impl Head {
             let chunks = state.chains().flat_map(|c| &c.full);
             chunks
                 .filter_map(|c| match &c.data {
-                    FullData::Memory(data) => Some((c.mint, c.maxt, data.clone())),
+                    FullData::Memory(encoding, data) => Some((c.mint, c.maxt, *encoding, data.clone())),
                     FullData::File(_) => None,
                 })
                 .collect()
         };
-        for (mint, maxt, data) in in_memory {
-            let written = self.chunks.lock().write(self.reference(id), mint, maxt, Encoding::Xor, &data)?;
+        for (mint, maxt, encoding, data) in in_memory {
+            let written = self.chunks.lock().write(self.reference(id), mint, maxt, encoding, &data)?;
             let mut state = series.state.lock();
             let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
-                FullData::Memory(held) => Arc::ptr_eq(held, &data),
+                FullData::Memory(_, held) => Arc::ptr_eq(held, &data),
                 FullData::File(_) => false,
             });
             if let Some(chunk) = chunk {

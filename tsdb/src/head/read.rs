@@ -7,7 +7,7 @@ use model::Labels;
 use super::Head;
 use super::series::{Chain, FullData, PAGE_SLOTS, Page, State};
 use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
-use crate::chunk::{self, decode_xor};
+use crate::chunk::{self, Columns, Encoding, HistogramForm, Samples};
 use crate::error::Error;
 
 /// Series read at once by a selection: commits wait for less than a millisecond.
@@ -24,8 +24,8 @@ pub(crate) struct HeldChunk {
 /// Where its data is.
 #[derive(Clone, Debug)]
 pub(crate) enum HeldData {
-    Full(Arc<Vec<u8>>),
-    Open(Box<[u8]>),
+    Full(Encoding, Arc<Vec<u8>>),
+    Open(Encoding, Box<[u8]>),
     File(HeadChunkRef),
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct HeadPart {
 }
 
 impl HeldChunk {
-    /// Appends the samples with `mint <= t <= maxt`. `scratch` is for data from files.
-    pub(crate) fn read(
+    /// Appends the samples with `mint <= t <= maxt`.
+    pub(crate) fn read<H: HistogramForm>(
         &self,
         reader: &HeadChunkReader,
         (mint, maxt): (i64, i64),
-        (ts, vs): (&mut Vec<i64>, &mut Vec<f64>),
+        out: &mut Columns<H>,
         labels: &Labels,
     ) -> Result<(), Error> {
         let damaged = |source: chunk::Error| Error::Chunk {
@@ -53,12 +53,12 @@ impl HeldChunk {
             source,
         };
         match &self.data {
-            HeldData::Full(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
-            HeldData::Open(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
+            HeldData::Full(encoding, data) => out.read_chunk(*encoding, data, mint, maxt).map_err(damaged),
+            HeldData::Open(encoding, data) => out.read_chunk(*encoding, data, mint, maxt).map_err(damaged),
             HeldData::File(place) => {
                 let mut data = Vec::new();
-                reader.read(*place, &mut data)?;
-                decode_xor(&data, mint, maxt, ts, vs).map_err(damaged)
+                let encoding = reader.read(*place, &mut data)?;
+                out.read_chunk(encoding, &data, mint, maxt).map_err(damaged)
             }
         }
     }
@@ -69,7 +69,7 @@ fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
     for chunk in &chain.full {
         if chunk.mint <= maxt && chunk.maxt >= mint {
             let data = match &chunk.data {
-                FullData::Memory(data) => HeldData::Full(data.clone()),
+                FullData::Memory(encoding, data) => HeldData::Full(*encoding, data.clone()),
                 FullData::File(place) => HeldData::File(*place),
             };
             held.push(HeldChunk { mint: chunk.mint, maxt: chunk.maxt, data });
@@ -79,7 +79,8 @@ fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
         && from <= maxt
         && to >= mint
     {
-        held.push(HeldChunk { mint: from, maxt: to, data: HeldData::Open(chain.open.bytes().into()) });
+        let (encoding, data) = chain.open_chunk();
+        held.push(HeldChunk { mint: from, maxt: to, data: HeldData::Open(encoding, data.into()) });
     }
 }
 
@@ -108,15 +109,14 @@ impl Head {
         let mut held = Vec::new();
         hold(chain, i64::MIN, i64::MAX, &mut held);
         let reader = self.chunks.lock().reader();
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        let mut samples = Samples::default();
         for chunk in held.iter().rev() {
-            ts.clear();
-            vs.clear();
-            chunk.read(&reader, (i64::MIN, i64::MAX), (&mut ts, &mut vs), &Labels::empty())?;
-            if let Some(at) = ts.len().checked_sub(hidden + 1) {
-                return Ok(ts[at]);
+            samples.clear();
+            chunk.read(&reader, (i64::MIN, i64::MAX), &mut samples, &Labels::empty())?;
+            if let Some(at) = samples.len().checked_sub(hidden + 1) {
+                return Ok(samples.ts[at]);
             }
-            hidden -= ts.len();
+            hidden -= samples.len();
             if hidden == 0 {
                 return Ok(chunk.mint - 1);
             }
