@@ -11,15 +11,16 @@ const BATCH: usize = 5000;
 /// A database, for the engine.
 pub struct Database(pub Arc<tsdb::Db>);
 
-struct Entry(Arc<tsdb::SeriesEntry>);
+struct Entry(tsdb::SeriesEntry);
 
 impl Queryable for Database {
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
-        let found = self
-            .0
-            .querier()
-            .select(matchers, hints.start, hints.end)
-            .map_err(|e| StorageError(e.to_string()))?;
+        let querier = self.0.querier();
+        let found = match hints.latest {
+            true => querier.select_latest(matchers, hints.start, hints.end),
+            false => querier.select(matchers, hints.start, hints.end),
+        };
+        let found = found.map_err(|e| StorageError(e.to_string()))?;
         let series = found.into_iter().map(|entry| Arc::new(Entry(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: Vec::new() })
     }
@@ -31,7 +32,16 @@ impl Series for Entry {
     }
 
     fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError> {
-        self.0.read(mint, maxt, &mut out.timestamps, &mut out.values).map_err(|e| StorageError(e.to_string()))
+        let mut columns = tsdb::FloatColumns {
+            ts: std::mem::take(&mut out.timestamps),
+            vs: std::mem::take(&mut out.values),
+            histograms: std::mem::take(&mut out.histograms),
+            starts: std::mem::take(&mut out.starts),
+        };
+        let read = self.0.read_columns(mint, maxt, &mut columns);
+        let tsdb::FloatColumns { ts, vs, histograms, starts } = columns;
+        *out = SampleBuffer { timestamps: ts, values: vs, histograms, starts };
+        read.map_err(|e| StorageError(e.to_string()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Serving HTTP: bind with a clear error, serve until told to stop.
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,12 @@ pub async fn bind(address: &str) -> Result<TcpListener, BindError> {
 /// # Errors
 /// Where the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    // an answer's last packet must not wait for the acknowledgement of the one before
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+    });
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

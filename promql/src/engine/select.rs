@@ -181,6 +181,7 @@ pub(crate) fn instant<'a>(
 ) -> Result<Stream<'a>, QueryError> {
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let smoothed = selector.boundary == Boundary::Smoothed;
+    let stats = ctx.stats_only.contains(&pos.start);
     let mint = reference.first() - ctx.lookback + 1;
     let maxt = reference.last() + if smoothed { ctx.lookback } else { 0 };
     let hints = SelectHints {
@@ -192,10 +193,11 @@ pub(crate) fn instant<'a>(
         grouping: around.grouping,
         by: around.by,
         limit: 0,
+        // whether a counter was reset is seen from the samples before
+        latest: steps.n == 1 && !smoothed && !stats,
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
-    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let touched = if smoothed {
             let call = Call {
@@ -349,6 +351,7 @@ pub(crate) fn ranged<'a>(
         grouping: around.grouping,
         by: around.by,
         limit: 0,
+        latest: false,
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
