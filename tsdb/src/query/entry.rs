@@ -26,6 +26,7 @@ pub(crate) enum Part {
 impl Part {
     fn starts(&self) -> i64 {
         match self {
+            Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
             Part::Head(part, _) => part.chunks.first().map_or(i64::MAX, |c| c.mint),
             Part::Block { chunks, .. } => chunks.first().map_or(i64::MAX, |c| c.mint),
         }
@@ -72,6 +73,11 @@ impl SeriesEntry {
         for part in &self.parts {
             match part {
                 Part::Head(part, view) => {
+                    if let Some((t, v)) = part.newest.filter(|(t, _)| mint <= *t && *t <= maxt) {
+                        let at = out.len();
+                        out.push_float(t, v);
+                        rising &= continues(&out.ts, start, at);
+                    }
                     let range = (mint, maxt.min(part.visible_to));
                     for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
                         let at = out.len();
