@@ -9,8 +9,8 @@ use ulid::Ulid;
 
 use super::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
 use crate::block::{
-    Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, Compaction, Error, Interval, Postings,
-    SeriesRef,
+    Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, ChunkRef, Compaction, Error, Interval,
+    Postings, SeriesRef,
 };
 use crate::chunk::{DenseEncoder, Encoding, SAMPLES_PER_COMPACTED_CHUNK, decode_xor};
 use crate::disk::Disk;
@@ -24,13 +24,42 @@ pub fn compact(
     ulid: Ulid,
     blocks: &[Arc<Block>],
 ) -> Result<Option<BlockMeta>, Error> {
+    let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+    write(disk, parent, ulid, blocks, origin(&metas))
+}
+
+/// Writes a block anew without what is deleted of it. As with Prometheus, the new one begins at level 1 again, its own
+/// source, with the old one as its parent. None where no sample is left.
+pub fn rewrite(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    ulid: Ulid,
+    block: &Arc<Block>,
+) -> Result<Option<BlockMeta>, Error> {
+    let is_out_of_order = |hint: &&String| *hint == HINT_OUT_OF_ORDER;
+    let origin = Compaction {
+        level: 1,
+        sources: vec![ulid],
+        parents: vec![describe(block.meta())],
+        hints: block.meta().compaction.hints.iter().filter(is_out_of_order).cloned().collect(),
+        ..Compaction::default()
+    };
+    write(disk, parent, ulid, std::slice::from_ref(block), origin)
+}
+
+fn write(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    ulid: Ulid,
+    blocks: &[Arc<Block>],
+    origin: Compaction,
+) -> Result<Option<BlockMeta>, Error> {
     let mut writer = BlockWriter::create(Arc::clone(disk), parent, ulid)?;
     match merge_all(&mut writer, blocks) {
         Ok(()) => {
-            let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
-            let mint = metas.iter().map(|m| m.min_time).min().unwrap_or(0);
-            let maxt = metas.iter().map(|m| m.max_time).max().unwrap_or(0);
-            writer.finish(mint, maxt, origin(&metas))
+            let mint = blocks.iter().map(|b| b.meta().min_time).min().unwrap_or(0);
+            let maxt = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(0);
+            writer.finish(mint, maxt, origin)
         }
         Err(error) => {
             // What was begun is of no use; that it cannot be removed is less important than why.
@@ -38,6 +67,10 @@ pub fn compact(
             Err(error)
         }
     }
+}
+
+fn describe(meta: &BlockMeta) -> BlockDesc {
+    BlockDesc { ulid: meta.ulid, min_time: meta.min_time, max_time: meta.max_time }
 }
 
 /// From what a merged block was made.
@@ -53,10 +86,7 @@ fn origin(metas: &[&BlockMeta]) -> Compaction {
         }
     }
     let sources: BTreeSet<Ulid> = metas.iter().flat_map(|m| &m.compaction.sources).copied().collect();
-    let parents = metas
-        .iter()
-        .map(|m| BlockDesc { ulid: m.ulid, min_time: m.min_time, max_time: m.max_time })
-        .collect();
+    let parents = metas.iter().map(|m| describe(m)).collect();
     Compaction {
         level: metas.iter().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
         sources: sources.into_iter().collect(),
@@ -100,6 +130,9 @@ struct Input<'a> {
     maxt: i64,
     encoding: Encoding,
     bytes: &'a [u8],
+    /// Where it comes from.
+    block: &'a Block,
+    ref_: ChunkRef,
     /// Index of the deleted intervals in the list of them, which is in order of the blocks.
     deleted: usize,
 }
@@ -121,7 +154,16 @@ fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Erro
             for chunk in &cursor.chunks {
                 let (encoding, bytes) = cursor.block.chunk(chunk.ref_)?;
                 let deleted = deleted.len() - 1;
-                inputs.push(Input { mint: chunk.mint, maxt: chunk.maxt, encoding, bytes, deleted });
+                let (block, ref_) = (cursor.block, chunk.ref_);
+                inputs.push(Input {
+                    mint: chunk.mint,
+                    maxt: chunk.maxt,
+                    encoding,
+                    bytes,
+                    block,
+                    ref_,
+                    deleted,
+                });
             }
             cursor.advance()?;
         }
@@ -256,8 +298,7 @@ impl SeriesMerger {
 }
 
 fn unreadable(labels: &Labels, input: &Input<'_>, error: &crate::chunk::Error) -> Error {
-    let reason = format!("the chunk of series {labels} at {} ms cannot be read: {error}", input.mint);
-    Error::Unwritable { path: Default::default(), reason }
+    input.block.damaged_chunk(input.ref_, format!("series {labels}: {error}"))
 }
 
 #[cfg(test)]

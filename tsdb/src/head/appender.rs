@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::Head;
 use super::series::{Outcome, PAGE_SLOTS, Page, Series};
 use crate::error::AppendError;
+use crate::options::WalSync;
 use crate::wal::records::{RecordType, SampleRecord, encode_histograms, encode_samples, encode_series_from};
 
 /// Batches kept for reuse: one a thread that commits, on the machines this runs on.
@@ -233,10 +234,12 @@ impl Appender {
         self.batch.samples.is_empty()
     }
 
-    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process.
+    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process,
+    /// and with [`WalSync::Always`] a power cut.
     ///
     /// # Errors
-    /// Where the log could not be written: nothing of the batch is visible then.
+    /// Where the log could not be written: nothing of the batch is visible then. Where it could not be synced, with
+    /// [`WalSync::Always`]: the batch is visible, and a power cut may lose it.
     pub fn commit(mut self) -> Result<(), AppendError> {
         if self.batch.samples.is_empty() {
             return Ok(());
@@ -258,7 +261,10 @@ impl Appender {
         drop(log);
         self.batch = batch;
         self.recycle();
-        Ok(())
+        match head.options.wal_sync {
+            WalSync::EverySecond => Ok(()),
+            WalSync::Always => head.sync_shared().map_err(|e| AppendError::Storage(e.to_string())),
+        }
     }
 
     /// Forgets the batch.

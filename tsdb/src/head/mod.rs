@@ -2,6 +2,7 @@
 
 mod appender;
 pub(crate) mod cut;
+mod delete;
 pub(crate) mod index;
 mod isolation;
 pub(crate) mod pairs;
@@ -26,6 +27,7 @@ use crate::disk::Disk;
 use crate::error::{AppendError, Error};
 use crate::options::Options;
 use crate::stats::Metrics;
+use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
 use index::Index;
 use isolation::Isolation;
@@ -73,6 +75,9 @@ pub(crate) struct Head {
     min_time: AtomicI64,
     max_time: AtomicI64,
     pub(crate) replay: replay::Progress,
+    group_sync: GroupSync,
+    /// What is deleted of the samples held.
+    deleted: delete::Deleted,
     /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
     old_refs: Mutex<replay::OldRefs>,
 }
@@ -121,6 +126,8 @@ impl Head {
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
             replay,
+            group_sync: GroupSync::default(),
+            deleted: delete::Deleted::default(),
             old_refs: Mutex::default(),
         })
     }
@@ -250,6 +257,11 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    /// [`Head::sync`], once for all who call it at the same time.
+    pub(crate) fn sync_shared(&self) -> Result<(), Error> {
+        self.group_sync.run(|| self.sync())
     }
 
     /// Makes all that was committed survive a power cut.

@@ -6,6 +6,7 @@ use model::Labels;
 
 use super::Head;
 use super::series::{Chain, FullData, PAGE_SLOTS, Page, State};
+use crate::block::Interval;
 use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
 use crate::chunk::{self, Columns, Encoding, HistogramForm, Samples};
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub(crate) struct HeadPart {
     pub(crate) chunks: Vec<HeldChunk>,
     /// Later samples belong to commits that the reader does not see.
     pub(crate) visible_to: i64,
+    /// Samples in these are deleted.
+    pub(crate) deleted: Vec<Interval>,
 }
 
 impl HeldChunk {
@@ -101,7 +104,8 @@ impl Head {
         }
         let visible_to =
             if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
-        Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart { chunks, visible_to }))
+        let some = chunks.iter().any(|c| c.mint <= visible_to);
+        Ok(some.then_some(HeadPart { chunks, visible_to, deleted: Vec::new() }))
     }
 
     /// The time of the newest sample but `hidden`: rare, so it may decode.
@@ -158,8 +162,10 @@ impl Head {
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
                     Ok(Some(part)) => {
-                        found.push(id);
-                        parts.push(Some(part));
+                        if let Some(part) = self.deleted.mark(id, part) {
+                            found.push(id);
+                            parts.push(Some(part));
+                        }
                     }
                     Ok(None) => {}
                     Err(error) => failed = Some(error),

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use super::series::{FullData, Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR};
+use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::read::SegmentsReader;
-use crate::wal::records::{RecordType, decode_histograms, decode_samples, decode_series};
+use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
 use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
@@ -369,6 +370,7 @@ impl<'a> Reading<'a> {
             Some(RecordType::Samples | RecordType::SamplesV2) => {
                 decode_samples(record, |reference, t, v| self.sample(reference, t, v, None))
             }
+            Some(RecordType::Tombstones) => self.deletions(record),
             Some(
                 RecordType::HistogramSamples
                 | RecordType::FloatHistogramSamples
@@ -391,6 +393,18 @@ impl<'a> Reading<'a> {
         {
             tracing::error!(%error, "cannot write head chunks: they stay in memory");
         }
+    }
+
+    fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
+        let oldest = self.oldest;
+        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+            match self.ids.get(&deleted.ref_) {
+                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
+                None => self.unknown += 1,
+            }
+        }
+        Ok(())
     }
 
     /// Hands a sample to the worker of its series.

@@ -76,6 +76,9 @@ impl SeriesEntry {
                     for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
                         let at = out.len();
                         chunk.read(&view.reader, range, out, &self.labels)?;
+                        if !part.deleted.is_empty() {
+                            out.retain_from(at, |t| !part.deleted.iter().any(|d| d.contains(t)));
+                        }
                         rising &= continues(&out.ts, start, at);
                     }
                 }
@@ -83,11 +86,8 @@ impl SeriesEntry {
                     for chunk in chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint) {
                         let at = out.len();
                         let (encoding, data) = block.chunk(chunk.ref_)?;
-                        out.read_chunk(encoding, data, mint, maxt).map_err(|source| Error::Chunk {
-                            series: self.labels.to_string(),
-                            mint: chunk.mint,
-                            maxt: chunk.maxt,
-                            source,
+                        out.read_chunk(encoding, data, mint, maxt).map_err(|e| {
+                            block.damaged_chunk(chunk.ref_, format!("series {}: {e}", self.labels))
                         })?;
                         if !deleted.is_empty() {
                             out.retain_from(at, |t| !deleted.iter().any(|d| d.contains(t)));
