@@ -64,7 +64,7 @@ impl Head {
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 
-    fn write_series(
+    pub(super) fn write_series(
         &self,
         writer: &mut BlockWriter,
         id: u32,
@@ -115,7 +115,7 @@ impl Head {
             }
             chunks.push(chunk);
         }
-        Ok(HeadPart { chunks, newest: None, visible_to: part.visible_to, deleted: part.deleted.clone() })
+        Ok(HeadPart { chunks, deleted: part.deleted.clone(), ..HeadPart::empty() })
     }
 }
 

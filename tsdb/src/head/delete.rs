@@ -40,9 +40,11 @@ impl Deleted {
         if let Some(deleted) = self.intervals.read().get(&id) {
             part.deleted.clone_from(deleted);
             part.newest = part.newest.filter(|(t, _)| !deleted.iter().any(|d| d.covers(*t, *t)));
-            part.chunks.retain(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt)));
+            for chunks in [&mut part.chunks, &mut part.out_of_order] {
+                chunks.retain(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt)));
+            }
         }
-        (part.newest.is_some() || !part.chunks.is_empty()).then_some(part)
+        (part.newest.is_some() || !part.chunks.is_empty() || !part.out_of_order.is_empty()).then_some(part)
     }
 
     /// Adds an interval.
@@ -84,8 +86,9 @@ impl Head {
             let Some(series) = page.series(slot) else { return };
             let state = series.state.lock();
             let chains = || state.chains().filter(|c| !c.is_empty());
-            let first = chains().filter_map(|c| c.min_time()).min();
-            let last = chains().filter_map(|c| c.last()).map(|(t, _)| t).max();
+            let late = self.out_of_order.times(id);
+            let first = chains().filter_map(|c| c.min_time()).chain(late.map(|l| l.0)).min();
+            let last = chains().filter_map(|c| c.last()).map(|(t, _)| t).chain(late.map(|l| l.1)).max();
             if let (Some(first), Some(last)) = (first, last) {
                 let interval = Interval { mint: mint.max(first), maxt: maxt.min(last) };
                 if interval.mint <= interval.maxt {

@@ -49,7 +49,7 @@ impl Querier {
     }
 
     fn head_reaches(&self, maxt: i64) -> bool {
-        maxt >= self.db.head.held_from()
+        maxt >= self.db.head.held_from() || self.db.head.out_of_order.reaches(maxt)
     }
 
     /// The series that satisfy all matchers and have samples in `mint..=maxt` (milliseconds), in order of their labels.
