@@ -2,15 +2,16 @@
 //! `PROMTOOL` name them; without them these tests say so and do nothing.
 #![allow(clippy::unwrap_used)] // a test ends where it fails
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use model::{Labels, MatchOp, Matcher};
+use model::{FloatHistogram, Labels, MatchOp, Matcher};
 use runtime::clock::ManualClock;
+use tsdb::chunk::FloatColumns;
 use tsdb::{Db, Options, Retention};
 
 const HOUR: i64 = 3_600_000;
@@ -25,8 +26,17 @@ fn program(variable: &str) -> Option<PathBuf> {
     path
 }
 
-/// Series to times to bits of values.
-type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
+/// Series to times to values.
+type Samples = BTreeMap<String, BTreeMap<i64, Shown>>;
+
+/// A sample as far as promtool shows it.
+#[derive(Clone, Debug, PartialEq)]
+enum Shown {
+    /// Its bits.
+    Float(u64),
+    /// Count, bits of the sum, and how many buckets are not empty.
+    Histogram { count: f64, sum: u64, buckets: usize },
+}
 
 fn open(dir: &Path) -> Arc<Db> {
     let options = Options { retention: Retention::default(), background: false, ..Options::default() };
@@ -46,6 +56,26 @@ fn quoted_name(name: &str) -> String {
     if plain { name.to_owned() } else { format!("{name:?}") }
 }
 
+/// What `promtool tsdb dump` writes for a sample: a number, or `{count:2, sum:3, [-0.001,0.001]:1, (1,2]:1}`.
+fn shown(text: &str) -> Shown {
+    let number =
+        |text: &str| -> f64 { text.replace("Inf", "inf").parse().unwrap_or_else(|_| panic!("{text}")) };
+    let Some(fields) = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
+        return Shown::Float(bits(number(text)));
+    };
+    let field = |name: &str| number(fields.split(", ").find_map(|f| f.strip_prefix(name)).unwrap_or(text));
+    let buckets = fields.split(", ").filter(|f| f.starts_with(['[', '('])).count();
+    Shown::Histogram { count: field("count:"), sum: bits(field("sum:")), buckets }
+}
+
+/// The same of one of ours.
+fn shown_histogram(h: &FloatHistogram) -> Shown {
+    let filled = |counts: &[f64]| counts.iter().filter(|c| **c != 0.0).count();
+    let zero = usize::from(h.zero_count != 0.0);
+    let buckets = filled(&h.positive_buckets) + filled(&h.negative_buckets) + zero;
+    Shown::Histogram { count: h.count, sum: bits(h.sum), buckets }
+}
+
 /// A text tells no NaN from another.
 fn bits(v: f64) -> u64 {
     if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() }
@@ -56,9 +86,18 @@ fn ours(db: &Db) -> Samples {
     let mut samples = Samples::new();
     let querier = db.querier();
     for entry in querier.select(&all, i64::MIN, i64::MAX).unwrap() {
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
-        entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
-        let read: BTreeMap<i64, u64> = ts.into_iter().zip(vs.into_iter().map(bits)).collect();
+        let mut out = FloatColumns::default();
+        entry.read_columns(i64::MIN, i64::MAX, &mut out).unwrap();
+        let values = out.vs.iter().map(|v| Shown::Float(bits(*v)));
+        let mut read: BTreeMap<i64, Shown> = out.ts.iter().copied().zip(values).collect();
+        for (at, h) in &out.histograms {
+            read.insert(out.ts[*at], shown_histogram(h));
+        }
+        // promtool's dump looks for floats first, then for histograms of floats, and each look takes a sample: the first two of
+        // a series of integer histograms are not shown.
+        if matches!(read.values().next(), Some(Shown::Histogram { .. })) {
+            read = read.into_iter().skip(2).collect();
+        }
         if !read.is_empty() {
             samples.insert(text_of(entry.labels()), read);
         }
@@ -80,11 +119,13 @@ fn dump(promtool: &Path, dir: &Path) -> Samples {
     let sandbox = format!("--sandbox-dir-root={}", sandbox.path().display());
     let mut samples = Samples::new();
     for line in run(promtool, &["tsdb", "dump", &sandbox, dir.to_str().unwrap()]).lines() {
-        let (labels, rest) = line.rsplit_once("} ").unwrap_or_else(|| panic!("{line}"));
-        let (value, time) = rest.split_once(' ').unwrap();
-        let value: f64 = value.replace("Inf", "inf").parse().unwrap_or_else(|_| panic!("{line}"));
-        let before =
-            samples.entry(format!("{labels}}}")).or_default().insert(time.parse().unwrap(), bits(value));
+        let (line, time) = line.rsplit_once(' ').unwrap();
+        let (labels, value) = match line.rsplit_once(" {count:") {
+            Some((labels, rest)) => (labels, format!("{{count:{rest}")),
+            None => line.rsplit_once(' ').map(|(labels, value)| (labels, value.to_owned())).unwrap(),
+        };
+        let of_series = samples.entry(labels.to_owned()).or_default();
+        let before = of_series.insert(time.parse().unwrap(), shown(&value));
         assert_eq!(before, None, "{line}");
     }
     samples
@@ -93,8 +134,8 @@ fn dump(promtool: &Path, dir: &Path) -> Samples {
 /// Tells where two differ, rather than printing both.
 #[track_caller]
 fn assert_same(ours: &Samples, theirs: &Samples) {
-    let names = |s: &Samples| s.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(ours), names(theirs));
+    let only = |a: &Samples, b: &Samples| a.keys().find(|name| !b.contains_key(*name)).cloned();
+    assert_eq!((only(ours, theirs), only(theirs, ours)), (None, None), "series of one alone");
     for (labels, samples) in ours {
         let differs = samples.iter().zip(&theirs[labels]).find(|(a, b)| a != b);
         assert_eq!(differs, None, "{labels}");
@@ -275,7 +316,7 @@ fn what_prometheus_wrote_deleted_and_left_reads_the_same_here() {
         let paths = [file.to_str().unwrap(), data.to_str().unwrap()];
         run(&promtool, &["tsdb", "create-blocks-from", "openmetrics", paths[0], paths[1]]);
     }
-    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: [ADDRESS]}]}]\n";
+    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms, scrape_native_histograms: true}\nscrape_configs: [{job_name: self, static_configs: [{targets: [ADDRESS]}]}]\n";
     let apart = ["--no-storage.tsdb.allow-overlapping-compaction"];
     let server = Prometheus::start(&prometheus, &data, config, &apart);
     while server.json("/api/v1/query?query=count_over_time(up%5B1m%5D)%3E5")["result"]
@@ -291,9 +332,12 @@ fn what_prometheus_wrote_deleted_and_left_reads_the_same_here() {
     delete("m%7Bi%3D~%221.%22%7D", &format!("&start={}&end={}", at(100), at(170)));
     delete("m%7Bi%3D%222%22%7D", "");
     delete("%7B__name__%3D~%22go_gc.*%22%7D", "");
+    delete("prometheus_http_request_duration_seconds%7Bhandler%3D~%22%2Fm.*%22%7D", "");
     drop(server); // killed: the log is as it was
     let theirs = dump(&promtool, &data);
     assert!(theirs.len() > 500, "{} series", theirs.len());
+    let all = theirs.values().flat_map(BTreeMap::values);
+    assert!(all.filter(|v| matches!(v, Shown::Histogram { .. })).count() > 20, "histograms");
     let db = open(&data);
     assert!(db.blocks().len() > 4, "overlapping blocks are still apart");
     let before = ours(&db);
