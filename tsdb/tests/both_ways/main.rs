@@ -30,7 +30,7 @@ macro_rules! peer_or_skip {
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
-    let db = Db::open(dir, Options { retention_ms: None, ..options }, ManualClock::at(newest)).unwrap();
+    let db = Db::open(dir, Options { retention: tsdb::Retention::default(), ..options }, ManualClock::at(newest)).unwrap();
     while !db.replay_status().done {
         std::thread::yield_now();
     }
