@@ -89,6 +89,7 @@ impl Db {
         if disk.exists(&dir.join("wbl")) {
             tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
         }
+        crate::snapshot::remove_unfinished(&*disk, dir)?;
         let metrics = Arc::new(Metrics::default());
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
         let min_valid = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);

@@ -311,18 +311,18 @@ impl<'a> Reading<'a> {
             }
             Ok(reader.torn_tail())
         });
-        match torn {
-            Ok(None) => {}
-            Ok(Some((_, offset))) => {
-                tracing::info!(
-                    segment,
-                    offset,
-                    "the write-ahead log ends within a record, as after a crash: cut there"
-                );
-                if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
-                    tracing::warn!(%error, "cannot cut the torn end of a segment");
-                }
-            }
+        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
+        let whole = torn.and_then(|torn| match torn {
+            None => Ok(()),
+            Some((segment, offset)) => Err(wal::Error::Corrupt {
+                path: wal::segment_path(dir, segment),
+                segment,
+                offset,
+                reason: "the segment ends within a record",
+            }),
+        });
+        match whole {
+            Ok(()) => {}
             Err(error) => {
                 self.lost(&error);
                 if let wal::Error::Corrupt { path, offset, .. } = &error
