@@ -38,7 +38,16 @@ impl Series for TsdbSeries {
     }
 
     fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError> {
-        self.0.read(mint, maxt, &mut out.timestamps, &mut out.values).map_err(storage_error)
+        let mut columns = tsdb::FloatColumns {
+            ts: std::mem::take(&mut out.timestamps),
+            vs: std::mem::take(&mut out.values),
+            histograms: std::mem::take(&mut out.histograms),
+            starts: std::mem::take(&mut out.starts),
+        };
+        let read = self.0.read_columns(mint, maxt, &mut columns);
+        let tsdb::FloatColumns { ts, vs, histograms, starts } = columns;
+        *out = SampleBuffer { timestamps: ts, values: vs, histograms, starts };
+        read.map_err(storage_error)
     }
 }
 
@@ -60,7 +69,7 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
         tsdb::AppendError::OutOfBounds => AppendError::OutOfBounds,
         tsdb::AppendError::TooOld => AppendError::TooOld,
         tsdb::AppendError::InvalidLabels(why) => AppendError::InvalidLabels(why),
-        tsdb::AppendError::Histogram => AppendError::Storage(error.to_string()),
+        tsdb::AppendError::InvalidHistogram(_) => AppendError::Storage(error.to_string()),
         tsdb::AppendError::Storage(why) => AppendError::Storage(why),
     }
 }
@@ -78,12 +87,13 @@ impl Appender for TsdbAppender {
 
     fn append_histogram(
         &mut self,
-        _: SeriesRef,
-        _: &Labels,
-        _: i64,
-        _: &FloatHistogram,
+        series: SeriesRef,
+        labels: &Labels,
+        t: i64,
+        h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
-        Err(append_error(tsdb::AppendError::Histogram))
+        let h = h.clone().into();
+        self.0.append_histogram(series.0, labels, t, &h).map(SeriesRef).map_err(append_error)
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

@@ -31,8 +31,8 @@ pub enum Error {
         /// What is wrong with it.
         source: chunk::Error,
     },
-    /// A chunk holds native histograms, which this version does not read.
-    #[error("series {series} has native histograms, which are not supported yet")]
+    /// Only floats were asked for.
+    #[error("series {series} has native histograms where floats are expected")]
     Histogram {
         /// The series' labels.
         series: String,
@@ -77,9 +77,9 @@ pub enum AppendError {
     /// The labels are none.
     #[error("invalid labels: {0}")]
     InvalidLabels(String),
-    /// Native histograms are not stored by this version.
-    #[error("native histograms are not supported yet")]
-    Histogram,
+    /// A native histogram that contradicts itself.
+    #[error(transparent)]
+    InvalidHistogram(#[from] model::histogram::Invalid),
     /// The storage cannot take it now (full disk, …).
     #[error("storage: {0}")]
     Storage(String),

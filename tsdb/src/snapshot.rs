@@ -8,8 +8,8 @@ use crate::error::Error;
 
 /// The directory of snapshots in the database's.
 const SNAPSHOTS_DIR: &str = "snapshots";
-/// What a snapshot's name ends with until it is complete.
-const UNFINISHED: &str = ".tmp";
+/// What a snapshot is called until it is complete.
+const CREATION_SUFFIX: &str = ".tmp-for-creation";
 
 impl Db {
     /// Makes `snapshots/<name>`: hard links to the blocks and, `with_head`, a block of what is in the head. Returns the
@@ -23,8 +23,13 @@ impl Db {
             return Err(Error::Replaying);
         }
         let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), inner.disk.random());
-        let work = inner.dir.join(SNAPSHOTS_DIR).join(format!("{name}{UNFINISHED}"));
-        let made = inner.make_snapshot(&work, with_head);
+        let parent = inner.dir.join(SNAPSHOTS_DIR);
+        let work = parent.join(format!("{name}{CREATION_SUFFIX}"));
+        let made = inner.make_snapshot(&work, with_head).and_then(|()| {
+            inner.disk.rename(&work, &parent.join(&name))?;
+            inner.disk.sync_dir(&parent)?;
+            Ok(inner.disk.sync_dir(&inner.dir)?)
+        });
         if let Err(error) = made {
             let _ = inner.disk.remove_dir_all(&work); // may not even have been made
             return Err(error);
@@ -33,22 +38,7 @@ impl Db {
     }
 }
 
-/// Removes snapshots that were not finished. Called once at the start.
-pub(crate) fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), disk::Error> {
-    let dir = dir.join(SNAPSHOTS_DIR);
-    let entries = match disk.list(&dir) {
-        Ok(entries) => entries,
-        Err(e) if e.is_not_found() => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    for entry in entries.iter().filter(|e| e.is_dir && e.name.ends_with(UNFINISHED)) {
-        disk.remove_dir_all(&dir.join(&entry.name))?;
-    }
-    Ok(())
-}
-
 impl Inner {
-    /// Makes it in a directory whose name says that it is not finished, and takes that off at the end, durably.
     fn make_snapshot(&self, dir: &Path, with_head: bool) -> Result<(), Error> {
         let _blocks_stay = self.maintenance.lock();
         self.disk.create_dir_all(dir)?;
@@ -65,13 +55,20 @@ impl Inner {
             )?;
         }
         self.disk.sync_dir(dir)?;
-        self.disk.rename(dir, &dir.with_extension(""))?;
-        if let Some(parent) = dir.parent() {
-            self.disk.sync_dir(parent)?;
-            self.disk.sync_dir(&self.dir)?;
-        }
         Ok(())
     }
+}
+
+/// Removes snapshots that were not made to their end. Called once at the start.
+pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), disk::Error> {
+    let parent = dir.join(SNAPSHOTS_DIR);
+    if !disk.exists(&parent) {
+        return Ok(());
+    }
+    for entry in disk.list(&parent)?.iter().filter(|e| e.is_dir && e.name.ends_with(CREATION_SUFFIX)) {
+        disk.remove_dir_all(&parent.join(&entry.name))?;
+    }
+    Ok(())
 }
 
 /// Links all files of a directory and of those in it.

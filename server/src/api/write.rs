@@ -7,12 +7,14 @@
 //! Sample       { double value = 1; int64 timestamp = 2 }
 //! ```
 
+mod histogram;
+
 use super::error::{ApiError, ErrorType};
 use crate::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use model::Labels;
+use model::{Labels, NativeHistogram};
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -103,24 +105,50 @@ impl<'a> Fields<'a> {
 struct Series<'a> {
     labels: Vec<&'a [u8]>,
     samples: Vec<(i64, f64)>,
-    histograms: usize,
+    histograms: Vec<(i64, NativeHistogram)>,
 }
 
 impl<'a> Series<'a> {
     fn read(&mut self, message: &'a [u8]) -> Result<(), Error> {
         self.labels.clear();
         self.samples.clear();
-        self.histograms = 0;
+        self.histograms.clear();
         let mut fields = Fields::new(message);
         while let Some((number, content)) = fields.next()? {
             match (number, content) {
                 (1, Field::Bytes(label)) => self.labels.push(label),
                 (2, Field::Bytes(sample)) => self.samples.push(read_sample(sample)?),
-                (4, Field::Bytes(_)) => self.histograms += 1,
+                (4, Field::Bytes(h)) => self.histograms.push(histogram::read(h)?),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// How many samples, histograms among them.
+    fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    /// The time of a sample: histograms come behind the floats.
+    fn time(&self, i: usize) -> i64 {
+        self.samples.get(i).map_or_else(|| self.histograms[i - self.samples.len()].0, |&(t, _)| t)
+    }
+
+    fn append(
+        &self,
+        i: usize,
+        appender: &mut tsdb::Appender,
+        reference: u64,
+        labels: &Labels,
+    ) -> Result<u64, tsdb::AppendError> {
+        match self.samples.get(i) {
+            Some(&(t, v)) => appender.append(reference, labels, t, v),
+            None => {
+                let (t, h) = &self.histograms[i - self.samples.len()];
+                appender.append_histogram(reference, labels, *t, h)
+            }
+        }
     }
 
     /// A hash of the labels as they are encoded, and that encoding's length.
@@ -256,27 +284,26 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
         let (fingerprint, len) = series.fingerprint();
         let mut known = cache.get(fingerprint, &series);
         let mut labels = Labels::empty();
-        if series.histograms > 0 {
-            outcome.histograms += series.histograms;
-            outcome.refuse(series.histograms, || "native histograms are not supported yet".to_owned());
-        }
-        for (i, (t, v)) in series.samples.iter().enumerate() {
-            let mut result = appender.append(known, &labels, *t, *v);
+        for i in 0..series.len() {
+            let mut result = series.append(i, &mut appender, known, &labels);
             // the first of a new series, or of one that left memory since: now the labels are needed
             if matches!(result, Err(tsdb::AppendError::InvalidLabels(_))) && labels.is_empty() {
                 labels = match series.decode_labels() {
                     Ok(labels) => labels,
                     Err(Refusal::Decode(error)) => return Err(bad(error)),
                     Err(Refusal::Labels(why)) => {
-                        outcome.refuse(series.samples.len() - i, || why);
+                        outcome.refuse(series.len() - i, || why);
                         break;
                     }
                 };
-                result = appender.append(0, &labels, *t, *v);
+                result = series.append(i, &mut appender, 0, &labels);
             }
             match result {
                 Ok(found) => {
-                    outcome.samples += 1;
+                    match i < series.samples.len() {
+                        true => outcome.samples += 1,
+                        false => outcome.histograms += 1,
+                    }
                     if found != known {
                         known = found;
                         cache.put(fingerprint, len, &series, found);
@@ -285,12 +312,14 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
                 Err(error @ tsdb::AppendError::Storage(_)) => return Err(storage(error)),
                 Err(error) => outcome.refuse(1, || {
                     let name = series.decode_labels().map(|l| l.to_string()).unwrap_or_default();
-                    format!("{error}: series {name} at {t}")
+                    format!("{error}: series {name} at {}", series.time(i))
                 }),
             }
         }
     }
     appender.commit().map_err(storage)?;
+    // What is acknowledged is on disk: also what an earlier attempt of the same request brought.
+    db.sync().map_err(|e| ApiError::new(ErrorType::Internal, e))?;
     Ok(outcome)
 }
 
@@ -333,8 +362,11 @@ pub(super) async fn handle(
     });
     state.metrics.remote_write_requests.inc();
     match result {
-        Ok(Outcome { samples, refused: 0, .. }) => {
-            let written = [("X-Prometheus-Remote-Write-Samples-Written", samples.to_string())];
+        Ok(Outcome { samples, histograms, refused: 0, .. }) => {
+            let written = [
+                ("X-Prometheus-Remote-Write-Samples-Written", samples.to_string()),
+                ("X-Prometheus-Remote-Write-Histograms-Written", histograms.to_string()),
+            ];
             (StatusCode::NO_CONTENT, written).into_response()
         }
         Ok(outcome) => {

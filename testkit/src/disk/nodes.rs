@@ -90,11 +90,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) fn new() -> Self {
-        Nodes {
-            nodes: BTreeMap::from([(ROOT, Node::Dir(DirNode::default()))]),
-            next: 1,
-            journal: Vec::new(),
-        }
+        Nodes { nodes: BTreeMap::from([(ROOT, Node::Dir(DirNode::default()))]), next: 1, journal: Vec::new() }
     }
 
     pub(super) fn get(&self, inode: Inode) -> Option<&Node> {
@@ -136,8 +132,9 @@ impl Nodes {
 
     /// Makes a directory's names durable.
     pub(super) fn sync_dir(&mut self, inode: Inode) {
-        let (now, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.journal).into_iter().partition(|c| c.iter().any(|(dir, _, _)| *dir == inode));
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.journal)
+            .into_iter()
+            .partition(|c| c.iter().any(|(dir, _, _)| *dir == inode));
         self.journal = later;
         for change in now {
             for (dir, name, _) in &change {

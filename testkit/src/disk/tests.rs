@@ -71,7 +71,9 @@ fn a_crash_tears_a_write_and_ends_everything() {
 #[test]
 fn power_cuts_lose_sectors_and_suffixes_of_what_was_not_synced() {
     let mut seen = std::collections::BTreeSet::new();
-    for (seed, loss) in (0..200).map(|seed| (seed, if seed % 2 == 0 { Loss::Anything } else { Loss::Suffixes })) {
+    for (seed, loss) in
+        (0..200).map(|seed| (seed, if seed % 2 == 0 { Loss::Anything } else { Loss::Suffixes }))
+    {
         let disk = SimDisk::new(seed);
         let mut file = disk.create(p("/f")).unwrap();
         disk.sync_dir(p("/")).unwrap();
@@ -148,7 +150,10 @@ fn locks_end_with_their_process() {
     disk.restart(Loss::Nothing);
     let next = disk.lock(p("/lock")).unwrap();
     drop(held);
-    assert!(disk.lock(p("/lock")).unwrap().is_none(), "the old process' end does not take the new one's lock");
+    assert!(
+        disk.lock(p("/lock")).unwrap().is_none(),
+        "the old process' end does not take the new one's lock"
+    );
     drop(next);
     assert!(disk.lock(p("/lock")).unwrap().is_some());
 }

@@ -79,6 +79,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> Result<(), Error>;
     /// A second name for a file, without copying (snapshots).
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), Error>;
+    /// Bytes of the file system that a directory is in; none where that is not known.
+    fn capacity(&self, _dir: &Path) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
     /// Whether something stands at the path.
     fn exists(&self, path: &Path) -> bool;
     /// Takes a file (made where it is missing) for this process, until the lock is dropped or the process ends, however it

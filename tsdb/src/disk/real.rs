@@ -137,6 +137,12 @@ impl Disk for RealDisk {
         at("link", from, fs::hard_link(from, to))
     }
 
+    fn capacity(&self, dir: &Path) -> Result<Option<u64>, Error> {
+        let stat =
+            at("ask for the size of the file system of", dir, rustix::fs::statvfs(dir).map_err(Into::into))?;
+        Ok(Some(stat.f_blocks.saturating_mul(stat.f_frsize)))
+    }
+
     fn exists(&self, path: &Path) -> bool {
         path.exists()
     }

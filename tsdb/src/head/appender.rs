@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use model::Labels;
+use model::{Labels, NativeHistogram};
+use rustc_hash::FxHashMap;
 
 use super::Head;
 use super::series::{Outcome, PAGE_SLOTS, Page, Series};
 use crate::error::AppendError;
-use crate::wal::records::{SampleRecord, encode_samples, encode_series_from};
+use crate::options::WalSync;
+use crate::wal::records::{RecordType, SampleRecord, encode_histograms, encode_samples, encode_series_from};
 
 /// Batches kept for reuse: one a thread that commits, on the machines this runs on.
 pub(super) const POOL_CAPACITY: usize = 16;
@@ -19,10 +21,14 @@ const POOLED_SAMPLES: usize = 1 << 15;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     samples: Vec<SampleRecord>,
+    /// Histograms by the index of their sample, whose value is 0 then.
+    histograms: Vec<(usize, NativeHistogram)>,
     /// Where each sample's series is: index into `pages`, slot in the lower five bits.
     places: Vec<u32>,
     pages: Vec<Arc<Page>>,
+    /// Encoded records, one after another, and where each ends.
     record: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Batch {
@@ -31,12 +37,61 @@ impl Batch {
         self.pages[place / PAGE_SLOTS].series(place % PAGE_SLOTS)
     }
 
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.ends.iter().map(move |&end| &self.record[std::mem::replace(&mut begin, end)..end])
+    }
+
+    /// Encodes the samples: a record of floats, and one of each kind of histograms. Only where a series has samples of several kinds, they
+    /// are written in the order in which they came, in as many records as that takes.
+    fn encode(&mut self) {
+        self.record.clear();
+        self.ends.clear();
+        if self.histograms.is_empty() {
+            encode_samples(&self.samples, &mut self.record);
+            self.ends.push(self.record.len());
+            return;
+        }
+        let mut histograms = self.histograms.iter().peekable();
+        let kinds: Vec<_> = (0..self.samples.len())
+            .map(|i| histograms.next_if(|(at, _)| *at == i).map(|(_, h)| (RecordType::of_histogram(h), h)))
+            .collect();
+        let type_of = |i: usize| kinds[i].map_or(RecordType::Samples, |(type_, _)| type_);
+        let mut of_series: FxHashMap<u64, RecordType> = FxHashMap::default();
+        let is_mixed = (0..kinds.len())
+            .any(|i| *of_series.entry(self.samples[i].ref_).or_insert(type_of(i)) != type_of(i));
+        let mut order: Vec<usize> = (0..kinds.len()).collect();
+        if !is_mixed {
+            order.sort_by_key(|&i| type_of(i) as u8);
+        }
+        for run in order.chunk_by(|&a, &b| type_of(a) == type_of(b)) {
+            if type_of(run[0]) == RecordType::Samples {
+                let floats: Vec<SampleRecord> = run.iter().map(|&i| self.samples[i]).collect();
+                encode_samples(&floats, &mut self.record);
+            } else {
+                let all = run.iter().filter_map(|&i| Some((i, kinds[i]?.1)));
+                let all = all.map(|(i, h)| (self.samples[i].ref_, self.samples[i].t, h));
+                encode_histograms(type_of(run[0]), all, &mut self.record);
+            }
+            self.ends.push(self.record.len());
+        }
+    }
+
     fn clear(&mut self) {
         self.samples.clear();
+        self.histograms.clear();
+        self.ends.clear();
         self.places.clear();
         self.pages.clear();
         self.record.clear();
     }
+}
+
+/// A sample's value, as it was given.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    Float(f64),
+    Histogram(&'a NativeHistogram),
 }
 
 /// A batch of samples. Dropped without [`Appender::commit`], nothing happened.
@@ -63,26 +118,55 @@ impl Appender {
     /// # Errors
     /// Why this sample was refused; the others of the batch are not harmed.
     pub fn append(&mut self, reference: u64, labels: &Labels, t: i64, v: f64) -> Result<u64, AppendError> {
+        self.append_value(reference, labels, t, Given::Float(v))
+    }
+
+    /// Appends a native histogram, as [`Appender::append`] does a float.
+    ///
+    /// # Errors
+    /// Why this sample was refused; the others of the batch are not harmed.
+    pub fn append_histogram(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        t: i64,
+        h: &NativeHistogram,
+    ) -> Result<u64, AppendError> {
+        if !h.is_stale() {
+            h.validate()?;
+        }
+        self.append_value(reference, labels, t, Given::Histogram(h))
+    }
+
+    #[inline]
+    fn append_value(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        t: i64,
+        given: Given<'_>,
+    ) -> Result<u64, AppendError> {
         if t < self.mint {
             self.head.metrics.out_of_bounds.fetch_add(1, Relaxed);
             return Err(AppendError::OutOfBounds);
         }
         if let Some(id) = self.head.id_of(reference)
-            && let Some(result) = self.append_to(id, t, v)
+            && let Some(result) = self.append_to(id, t, given)
         {
             return result.map(|()| reference);
         }
         loop {
             let id = self.head.get_or_create(labels)?;
             // none: removed between the two steps; the next round creates it anew
-            if let Some(result) = self.append_to(id, t, v) {
+            if let Some(result) = self.append_to(id, t, given) {
                 return result.map(|()| self.head.reference(id));
             }
         }
     }
 
     /// None where the series is gone.
-    fn append_to(&mut self, id: u32, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+    #[inline]
+    fn append_to(&mut self, id: u32, t: i64, given: Given<'_>) -> Option<Result<(), AppendError>> {
         let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
         let index = match self.last_page {
             Some((last, index)) if last == number => index,
@@ -103,7 +187,22 @@ impl Appender {
             Some(older) if state.chain.last().is_none() => older,
             _ => &state.chain,
         };
-        match chain.check(t, v) {
+        let mut histogram = None;
+        let (outcome, v) = match given {
+            Given::Float(v) if model::is_stale(v) && chain.last_histogram().is_some() => {
+                // The mark must not end a chunk of histograms as a float would.
+                let stale = chain.last_histogram().map(NativeHistogram::stale_like);
+                let outcome = stale.as_ref().map_or(Outcome::Appended, |h| chain.check_histogram(t, h));
+                histogram = stale;
+                (outcome, 0.0)
+            }
+            Given::Float(v) => (chain.check(t, v), v),
+            Given::Histogram(h) => {
+                histogram = Some(h.clone());
+                (chain.check_histogram(t, h), 0.0)
+            }
+        };
+        match outcome {
             Outcome::Appended | Outcome::AppendedAndCut => {}
             Outcome::Repeated => return Some(Ok(())),
             Outcome::Duplicate => {
@@ -117,6 +216,9 @@ impl Appender {
         }
         state.pending += 1;
         drop(state);
+        if let Some(h) = histogram {
+            self.batch.histograms.push((self.batch.samples.len(), h));
+        }
         self.batch.samples.push(SampleRecord { ref_: self.head.reference(id), t, v });
         self.batch.places.push((index * PAGE_SLOTS + slot) as u32);
         Some(Ok(()))
@@ -132,16 +234,18 @@ impl Appender {
         self.batch.samples.is_empty()
     }
 
-    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process.
+    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process,
+    /// and with [`WalSync::Always`] a power cut.
     ///
     /// # Errors
-    /// Where the log could not be written: nothing of the batch is visible then.
+    /// Where the log could not be written: nothing of the batch is visible then. Where it could not be synced, with
+    /// [`WalSync::Always`]: the batch is visible, and a power cut may lose it.
     pub fn commit(mut self) -> Result<(), AppendError> {
         if self.batch.samples.is_empty() {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
-        encode_samples(&batch.samples, &mut batch.record);
+        batch.encode();
         let head = self.head.clone();
         let mut log = head.log.lock();
         if let Err(error) = head.log_batch(&mut log, &batch) {
@@ -157,7 +261,10 @@ impl Appender {
         drop(log);
         self.batch = batch;
         self.recycle();
-        Ok(())
+        match head.options.wal_sync {
+            WalSync::EverySecond => Ok(()),
+            WalSync::Always => head.sync_shared().map_err(|e| AppendError::Storage(e.to_string())),
+        }
     }
 
     /// Forgets the batch.
@@ -202,7 +309,8 @@ impl Head {
         }
         let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
         if unknown.is_empty() {
-            return log.wal.log(&[&batch.record]).map_err(failed);
+            let records: Vec<&[u8]> = batch.records().collect();
+            return log.wal.log(&records).map_err(failed);
         }
         let mut series = Vec::new();
         {
@@ -220,7 +328,8 @@ impl Head {
                 labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
             encode_series_from(distinct.map(|(reference, labels)| (*reference, labels)), &mut series);
         }
-        log.wal.log(&[&series, &batch.record]).map_err(failed)?;
+        let records: Vec<&[u8]> = std::iter::once(&series[..]).chain(batch.records()).collect();
+        log.wal.log(&records).map_err(failed)?;
         for i in unknown {
             if let Some(series) = batch.series(i) {
                 series.logged.store(true, Relaxed);
@@ -235,7 +344,9 @@ impl Head {
         let (mut mint, mut maxt) = (i64::MAX, i64::MIN);
         let mut full = Vec::new();
         let oldest = self.min_valid();
+        let mut histograms = batch.histograms.iter().peekable();
         for (i, sample) in batch.samples.iter().enumerate() {
+            let histogram = histograms.next_if(|(at, _)| *at == i);
             let Some(series) = batch.series(i) else { continue };
             let mut state = series.state.lock();
             state.pending -= 1;
@@ -243,7 +354,11 @@ impl Head {
                 self.metrics.out_of_bounds.fetch_add(1, Relaxed);
                 continue;
             }
-            match state.chain.append(sample.t, sample.v, self.cut_rule) {
+            let outcome = match histogram {
+                None => state.chain.append(sample.t, sample.v, self.cut_rule),
+                Some((_, h)) => state.chain.append_histogram(sample.t, h, self.cut_rule),
+            };
+            match outcome {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push((sample.ref_ - self.reference(0)) as u32),
                 Outcome::Repeated => continue,

@@ -2,6 +2,7 @@
 
 mod appender;
 pub(crate) mod cut;
+mod delete;
 pub(crate) mod index;
 mod isolation;
 pub(crate) mod pairs;
@@ -21,12 +22,12 @@ use model::Labels;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
-use crate::chunk::Encoding;
 use crate::chunk::head_file::HeadChunks;
 use crate::disk::Disk;
 use crate::error::{AppendError, Error};
 use crate::options::Options;
 use crate::stats::Metrics;
+use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
 use index::Index;
 use isolation::Isolation;
@@ -74,6 +75,9 @@ pub(crate) struct Head {
     min_time: AtomicI64,
     max_time: AtomicI64,
     pub(crate) replay: replay::Progress,
+    group_sync: GroupSync,
+    /// What is deleted of the samples held.
+    deleted: delete::Deleted,
     /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
     old_refs: Mutex<replay::OldRefs>,
 }
@@ -123,6 +127,8 @@ impl Head {
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
             replay,
+            group_sync: GroupSync::default(),
+            deleted: delete::Deleted::default(),
             old_refs: Mutex::default(),
         })
     }
@@ -235,16 +241,16 @@ impl Head {
             let chunks = state.chains().flat_map(|c| &c.full);
             chunks
                 .filter_map(|c| match &c.data {
-                    FullData::Memory(data) => Some((c.mint, c.maxt, data.clone())),
+                    FullData::Memory(encoding, data) => Some((c.mint, c.maxt, *encoding, data.clone())),
                     FullData::File(_) => None,
                 })
                 .collect()
         };
-        for (mint, maxt, data) in in_memory {
-            let written = self.chunks.lock().write(self.reference(id), mint, maxt, Encoding::Xor, &data)?;
+        for (mint, maxt, encoding, data) in in_memory {
+            let written = self.chunks.lock().write(self.reference(id), mint, maxt, encoding, &data)?;
             let mut state = series.state.lock();
             let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
-                FullData::Memory(held) => Arc::ptr_eq(held, &data),
+                FullData::Memory(_, held) => Arc::ptr_eq(held, &data),
                 FullData::File(_) => false,
             });
             if let Some(chunk) = chunk {
@@ -252,6 +258,11 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    /// [`Head::sync`], once for all who call it at the same time.
+    pub(crate) fn sync_shared(&self) -> Result<(), Error> {
+        self.group_sync.run(|| self.sync())
     }
 
     /// Makes all that was committed survive a power cut.

@@ -5,19 +5,21 @@
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use model::NativeHistogram;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
 use super::series::{FullData, Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR};
+use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::read::SegmentsReader;
-use crate::wal::records::{RecordType, decode_samples, decode_series};
+use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
 use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
@@ -64,7 +66,19 @@ pub(crate) struct OldRefs {
     pub(crate) newest: i64,
 }
 
-type Sample = (u32, i64, f64);
+/// Samples on the way to a worker.
+#[derive(Debug, Default)]
+struct Batch {
+    samples: Vec<(u32, i64, f64)>,
+    /// Histograms by the index of their sample, whose value is 0 then.
+    histograms: Vec<(usize, NativeHistogram)>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Batch { samples: Vec::with_capacity(BATCH), histograms: Vec::new() }
+    }
+}
 
 impl Progress {
     pub(crate) fn new(
@@ -168,7 +182,7 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
-    let workers = match head.options.background {
+    let workers = match head.options.threads {
         true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
         false => 1, // the chunks that it fills come in the same order in each run
     };
@@ -208,7 +222,7 @@ fn join_chains(head: &Head) {
         let mut state = series.state.lock();
         if let Some(older) = state.replayed.take() {
             state.chain.prepend(*older);
-            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(_))) {
+            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(..))) {
                 full.push(id);
             }
         }
@@ -217,14 +231,16 @@ fn join_chains(head: &Head) {
 }
 
 /// A worker: appends samples to the replayed chains of its share of the series; returns the newest time.
-fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
+fn apply(head: &Head, batches: &Receiver<Batch>) -> i64 {
     let mut newest = i64::MIN;
     let mut page = None;
     let oldest = head.min_valid();
     for batch in batches {
         let (mut mint, mut maxt, mut appended) = (i64::MAX, i64::MIN, 0);
         let mut full = Vec::new();
-        for (id, t, v) in batch {
+        let mut histograms = batch.histograms.into_iter().peekable();
+        for (i, (id, t, v)) in batch.samples.into_iter().enumerate() {
+            let histogram = histograms.next_if(|(at, _)| *at == i).map(|(_, h)| h);
             if t < oldest {
                 continue;
             }
@@ -236,7 +252,14 @@ fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
                 continue;
             };
             let mut state = series.state.lock();
-            match state.replayed.get_or_insert_default().append(t, v, head.cut_rule) {
+            let chain = state.replayed.get_or_insert_default();
+            // Logs may end a series of histograms with a float mark.
+            let stale = || chain.last_histogram().filter(|_| model::is_stale(v)).map(|h| h.stale_like());
+            let outcome = match histogram.or_else(stale) {
+                None => chain.append(t, v, head.cut_rule),
+                Some(h) => chain.append_histogram(t, &h, head.cut_rule),
+            };
+            match outcome {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push(id),
                 Outcome::Repeated | Outcome::Duplicate | Outcome::OutOfOrder => continue,
@@ -259,18 +282,21 @@ fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
 /// The thread that reads and decodes.
 struct Reading<'a> {
     head: &'a Head,
-    senders: Vec<SyncSender<Vec<Sample>>>,
-    batches: Vec<Vec<Sample>>,
+    senders: Vec<SyncSender<Batch>>,
+    batches: Vec<Batch>,
     ids: FxHashMap<u64, u32>,
     /// Samples whose series no record names; records this version does not read.
-    unknown: AtomicU64,
+    unknown: u64,
     skipped: u64,
+    /// Samples before it are not wanted.
+    oldest: i64,
 }
 
 impl<'a> Reading<'a> {
-    fn new(head: &'a Head, senders: Vec<SyncSender<Vec<Sample>>>) -> Self {
-        let batches = senders.iter().map(|_| Vec::with_capacity(BATCH)).collect();
-        Reading { head, senders, batches, ids: FxHashMap::default(), unknown: AtomicU64::new(0), skipped: 0 }
+    fn new(head: &'a Head, senders: Vec<SyncSender<Batch>>) -> Self {
+        let batches = senders.iter().map(|_| Batch::new()).collect();
+        let oldest = head.min_valid();
+        Reading { head, senders, batches, ids: FxHashMap::default(), unknown: 0, skipped: 0, oldest }
     }
 
     fn read_all(&mut self) {
@@ -344,25 +370,18 @@ impl<'a> Reading<'a> {
                     Err(error) => tracing::error!(%error, series = %labels, "cannot replay a series"),
                 })
             }
-            Some(RecordType::Samples) => {
-                let Reading { ids, batches, senders, unknown, .. } = self;
-                let oldest = head.min_valid();
-                decode_samples(record, |reference, t, v| {
-                    let Some(&id) = ids.get(&reference) else {
-                        if t >= oldest {
-                            unknown.fetch_add(1, Relaxed);
-                        }
-                        return;
-                    };
-                    let worker = id as usize / PAGE_SLOTS % batches.len();
-                    let batch = &mut batches[worker];
-                    batch.push((id, t, v));
-                    if batch.len() == BATCH {
-                        let full = std::mem::replace(batch, Vec::with_capacity(BATCH));
-                        let _ = senders[worker].send(full); // a worker ends only after this side
-                    }
-                })
+            Some(RecordType::Samples | RecordType::SamplesV2) => {
+                decode_samples(record, |reference, t, v| self.sample(reference, t, v, None))
             }
+            Some(RecordType::Tombstones) => self.deletions(record),
+            Some(
+                RecordType::HistogramSamples
+                | RecordType::FloatHistogramSamples
+                | RecordType::CustomBucketsHistogramSamples
+                | RecordType::CustomBucketsFloatHistogramSamples
+                | RecordType::HistogramSamplesV2
+                | RecordType::FloatHistogramSamplesV2,
+            ) => decode_histograms(record, |reference, t, _, h| self.sample(reference, t, 0.0, Some(h))),
             _ => {
                 self.skipped += 1;
                 Ok(())
@@ -379,16 +398,49 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
+        let oldest = self.oldest;
+        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+            match self.ids.get(&deleted.ref_) {
+                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
+                None => self.unknown += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a sample to the worker of its series.
+    #[inline]
+    fn sample(&mut self, reference: u64, t: i64, v: f64, histogram: Option<NativeHistogram>) {
+        let Some(&id) = self.ids.get(&reference) else {
+            if t >= self.oldest {
+                self.unknown += 1;
+            }
+            return;
+        };
+        let worker = id as usize / PAGE_SLOTS % self.batches.len();
+        let batch = &mut self.batches[worker];
+        if let Some(h) = histogram {
+            batch.histograms.push((batch.samples.len(), h));
+        }
+        batch.samples.push((id, t, v));
+        if batch.samples.len() == BATCH {
+            let full = std::mem::replace(batch, Batch::new());
+            let _ = self.senders[worker].send(full); // a worker ends only after this side
+        }
+    }
+
     fn hand_over(&mut self) {
         for (batch, sender) in self.batches.iter_mut().zip(&self.senders) {
-            if !batch.is_empty() {
-                let _ = sender.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
+            if !batch.samples.is_empty() {
+                let _ = sender.send(std::mem::replace(batch, Batch::new()));
             }
         }
     }
 
     fn finish(self) {
-        let unknown = self.unknown.into_inner();
+        let unknown = self.unknown;
         if unknown > 0 || self.skipped > 0 {
             tracing::warn!(
                 samples_without_series = unknown,

@@ -35,6 +35,7 @@ impl Head {
             }
         });
         self.remove_idle(&idle);
+        self.deleted.truncate(mint, &idle);
         if self.min_time.load(SeqCst) == i64::MAX {
             // Nothing is left; what comes next may be of any time from `mint` on.
             let _log = self.log.lock();

@@ -184,7 +184,7 @@ fn select_block(
             continue;
         }
         let deleted = if block.has_tombstones() { block.tombstones(SeriesRef(series)) } else { Vec::new() };
-        if within.iter().all(|c| deleted.iter().any(|d| d.mint <= c.mint && c.maxt <= d.maxt)) {
+        if within.iter().all(|c| deleted.iter().any(|d| d.covers(c.mint, c.maxt))) {
             continue;
         }
         found.push((labels, Part::Block { block: block.clone(), chunks: within, deleted }));

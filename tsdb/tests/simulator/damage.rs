@@ -138,7 +138,7 @@ impl Run {
         let cut_from = self.cut_from();
         let mut must = Shown::new();
         for (labels, cells) in &self.model.series {
-            for (t, cell) in cells.range(self.model.floor..) {
+            for (t, cell) in cells.range(self.model.floor..).filter(|(_, cell)| !cell.doubtful) {
                 let outside = |segment: u32, (first, last): (u32, u32)| segment < first || last < segment;
                 let stays = match cost {
                     Cost::Nothing => true,

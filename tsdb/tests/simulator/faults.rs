@@ -1,11 +1,14 @@
 //! A disk that fails for a while: errors are reported, and nothing that was acknowledged is lost.
 
+use tsdb::WalSync;
+
 use super::history::Run;
 
 impl Run {
     /// Some calls fail with EIO.
     pub(crate) fn io_errors(&mut self) {
-        if self.faulty {
+        // With a sync in each commit, one that fails may be visible or not: that is looked at without faults only.
+        if self.faulty || self.options.wal_sync == WalSync::Always {
             return;
         }
         let (after, times) = (1 + self.random.below(40), 1 + self.random.below(3));
@@ -22,7 +25,8 @@ impl Run {
 
     /// There is no room for a while.
     pub(crate) fn full_disk(&mut self) {
-        if self.faulty {
+        // With a sync in each commit, one that fails may be visible or not: that is looked at without faults only.
+        if self.faulty || self.options.wal_sync == WalSync::Always {
             return;
         }
         let room = self.random.below(20_000);

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use model::{Labels, MatchOp, Matcher, STALE_NAN};
+use model::{FloatHistogram, Histogram, Labels, MatchOp, Matcher, NativeHistogram, STALE_NAN, histogram::Span};
 use testkit::{Loss, ManualClock, Random, SimDisk};
 use tsdb::disk::Disk;
 use tsdb::wal::Compression;
-use tsdb::{AppendError, Db, Options, Querier, SeriesEntry};
+use tsdb::{AppendError, Db, Options, Querier, Retention, SeriesEntry, WalSync};
 
 use super::model::{Batch, Model, Shown};
 use super::read;
@@ -37,6 +37,7 @@ pub(crate) struct Totals {
     pub(crate) compactions: u64,
     pub(crate) checkpoints: u64,
     pub(crate) snapshots: u64,
+    pub(crate) deletions: u64,
     pub(crate) checks: u64,
 }
 
@@ -59,6 +60,7 @@ impl Totals {
         self.compactions += other.compactions;
         self.checkpoints += other.checkpoints;
         self.snapshots += other.snapshots;
+        self.deletions += other.deletions;
         self.checks += other.checks;
     }
 }
@@ -68,7 +70,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} crashes in {} histories: {} kills, {} power cuts, {} of them while starting\n\
-             {} samples, {} changes on disk, {} blocks cut, {} compactions, {} checkpoints, {} snapshots, {} checks\n\
+             {} samples, {} changes on disk, {} blocks cut, {} compactions, {} checkpoints, {} snapshots, {} deletions, {} checks\n\
              {} calls failed with EIO, {} times the disk was full, {} files were damaged",
             self.crashes(),
             self.histories,
@@ -81,6 +83,7 @@ impl fmt::Display for Totals {
             self.compactions,
             self.checkpoints,
             self.snapshots,
+            self.deletions,
             self.checks,
             self.io_errors,
             self.full_disks,
@@ -218,13 +221,15 @@ impl Run {
             64..78 => self.maintain(),
             78..80 => self.close_ended(),
             80..84 => self.check_some(),
-            84..86 => self.check_all("in between"),
+            84..85 => self.check_all("in between"),
+            85..86 => self.clean(),
             86..90 => self.hold(),
             90..94 => self.release(),
             94..95 => self.snapshot(),
             95..96 => self.close(),
-            96..98 => self.io_errors(),
-            98..99 => self.full_disk(),
+            96..97 => self.io_errors(),
+            97..98 => self.full_disk(),
+            98..99 => self.delete(),
             _ => self.append_across_maintenance(),
         }
     }
@@ -247,7 +252,7 @@ impl Run {
         let long = |i: u64| format!("{i}-{:x}", Random::new(i).bits()).repeat(8);
         let i = self.random.below(series);
         Labels::from_pairs([
-            ("__name__", format!("m{}", self.random.below(3))),
+            ("__name__", self.random.pick(&["m0", "m0", "m1", "m1", "m2", "hi", "hf"]).to_string()),
             ("i", if self.wide { long(i) } else { i.to_string() }),
             ("pod", if generation == 0 { String::new() } else { format!("p{generation}") }),
         ])
@@ -261,6 +266,31 @@ impl Run {
             n if n < 10 => n as f64,
             _ => f64::from_bits(self.random.bits()),
         }
+    }
+
+    /// A histogram of the series' kind, its buckets at random places.
+    fn histogram(&mut self, floats: bool) -> NativeHistogram {
+        let mut span = |at: i32| Span { offset: at + self.random.below(3) as i32, length: 1 + self.random.below(3) as u32 };
+        let spans = vec![span(-1), span(1)];
+        let length = spans.iter().map(|s| s.length).sum::<u32>();
+        let counts: Vec<u64> = (0..length).map(|_| self.random.below(100)).collect();
+        let (zero_count, count) = (self.random.below(5), counts.iter().sum::<u64>());
+        let sum = self.random.below(1000) as f64 / 8.0;
+        let h = Histogram {
+            schema: self.random.below(3) as i32,
+            zero_threshold: 0.001,
+            zero_count,
+            count: count + zero_count,
+            sum,
+            positive_spans: spans,
+            positive_buckets: counts
+                .iter()
+                .scan(0, |last, &n| Some(n as i64 - std::mem::replace(last, n as i64)))
+                .collect(),
+            ..Histogram::default()
+        };
+        let h: NativeHistogram = if floats { FloatHistogram::clone(&NativeHistogram::from(h).to_float()).into() } else { h.into() };
+        if self.random.chance(5) { h.stale_like() } else { h }
     }
 
     pub(crate) fn advance(&mut self) {
@@ -282,14 +312,19 @@ impl Run {
                 Some(t) => t + 1 + self.random.below(50) as i64,
                 None => self.now + self.random.below(400) as i64,
             };
-            let v = self.value();
             let reference = self.refs.get(&labels).copied().unwrap_or(0);
-            let Some(reference) = self.outcome("append", appender.append(reference, &labels, t, v)) else {
-                continue;
+            let name = labels.get("__name__");
+            let (result, bits) = if name.starts_with('h') {
+                let h = self.histogram(name == "hf");
+                (appender.append_histogram(reference, &labels, t, &h), read::fingerprint(&h))
+            } else {
+                let v = self.value();
+                (appender.append(reference, &labels, t, v), v.to_bits())
             };
+            let Some(reference) = self.outcome("append", result) else { continue };
             self.refs.insert(labels.clone(), reference);
             last.insert(labels.clone(), t);
-            batch.push((labels, t, v.to_bits()));
+            batch.push((labels, t, bits));
         }
         batch
     }
@@ -306,6 +341,9 @@ impl Run {
             Some(()) => {
                 self.totals.samples += batch.len() as u64;
                 self.model.commit(batch, (before, self.wal_segment()));
+                if self.options.wal_sync == WalSync::Always {
+                    self.model.synced();
+                }
             }
             None => self.model.refused.push(batch),
         }
@@ -340,7 +378,7 @@ impl Run {
         let mut appender = self.db().appender();
         let too_old = appender.append(0, &labels, newest - RANGE, 1.0);
         assert!(matches!(too_old, Err(AppendError::OutOfBounds)), "{too_old:?}");
-        if t > newest - RANGE / 2 && t >= self.cut_from() {
+        if t > newest - RANGE / 2 && t >= self.cut_from() && labels.get("__name__").starts_with('m') {
             let mut refused = |t, v| {
                 let result = appender.append(0, &labels, t, v);
                 let refused = matches!(
@@ -383,10 +421,10 @@ impl Run {
     fn raise_floor(&mut self, before: &[tsdb::block::BlockMeta]) {
         let blocks = self.db().blocks();
         let newest = blocks.iter().map(|b| b.max_time).max();
-        if let (Some(retention), Some(newest)) = (self.options.retention_ms, newest) {
+        if let (Some(retention), Some(newest)) = (self.options.retention.time_ms, newest) {
             self.model.floor = self.model.floor.max(newest - retention);
         }
-        if self.options.retention_bytes.is_some() {
+        if self.options.retention.bytes.is_some() {
             let gone = before.iter().filter(|b| {
                 !blocks.iter().any(|now| now.min_time <= b.min_time && b.max_time <= now.max_time)
             });
@@ -411,14 +449,7 @@ impl Run {
     /// Some matchers, some range.
     fn check_some(&mut self) {
         self.totals.checks += 1;
-        let matchers = [
-            Matcher::equal("__name__", format!("m{}", self.random.below(4))),
-            Matcher::new(MatchOp::Regex, "i", "1.*|2").unwrap(),
-            Matcher::new(MatchOp::NotEqual, "i", "3").unwrap(),
-            Matcher::equal("pod", ""),
-            Matcher::new(MatchOp::NotRegex, "pod", "p.*").unwrap(),
-        ];
-        let chosen: Vec<Matcher> = matchers.into_iter().filter(|_| self.random.chance(40)).collect();
+        let chosen = self.matchers();
         let mint = self.now - self.random.below(20 * RANGE as u64) as i64;
         let maxt = mint + self.random.below(3 * RANGE as u64) as i64;
         let Some(shown) = self.outcome("select", read::select(&self.db().querier(), &chosen, mint, maxt))
@@ -433,6 +464,39 @@ impl Run {
         for labels in expected.keys() {
             assert!(values.iter().any(|v| v == labels.get("i")), "{labels} is not among {values:?}");
         }
+    }
+
+    fn matchers(&mut self) -> Vec<Matcher> {
+        let matchers = [
+            Matcher::equal("__name__", format!("m{}", self.random.below(4))),
+            Matcher::new(MatchOp::Regex, "__name__", "h.*|m2").unwrap(),
+            Matcher::new(MatchOp::Regex, "i", "1.*|2").unwrap(),
+            Matcher::new(MatchOp::NotEqual, "i", "3").unwrap(),
+            Matcher::equal("pod", ""),
+            Matcher::new(MatchOp::NotRegex, "pod", "p.*").unwrap(),
+        ];
+        matchers.into_iter().filter(|_| self.random.chance(40)).collect()
+    }
+
+    /// Deletes some series in some range, durably.
+    fn delete(&mut self) {
+        self.held.clear(); // what was selected before may show them or not
+        let mut chosen = self.matchers();
+        chosen.push(Matcher::new(MatchOp::Regex, "i", "[0-5].*").unwrap());
+        let mint = self.now - self.random.below(12 * RANGE as u64) as i64;
+        let maxt = mint + self.random.below(2 * RANGE as u64) as i64;
+        let result = self.db().delete(&chosen, mint, maxt);
+        self.say(|_| format!("delete {mint} to {maxt} of {chosen:?}: {result:?}"));
+        let done = self.outcome("delete", result).is_some();
+        self.totals.deletions += u64::from(done);
+        self.model.delete(|labels| chosen.iter().all(|m| m.matches(labels.get(&m.name))), mint, maxt, done);
+    }
+
+    /// Rewrites blocks without what is deleted.
+    fn clean(&mut self) {
+        let result = self.db().clean_tombstones();
+        self.say(|_| format!("clean: {result:?}"));
+        let _ = self.outcome("clean", result);
     }
 
     /// Selects now, to be read later: what it shows stays the same, whatever happens to files meanwhile.
@@ -627,7 +691,7 @@ impl Run {
 
     fn raise_floor_after_restart(&mut self, cut_from: i64) {
         self.raise_floor(&[]);
-        if self.options.retention_bytes.is_some() {
+        if self.options.retention.bytes.is_some() {
             // Which blocks went in the end is not known: what is newer than the oldest that is left must be there.
             let oldest = self.db().blocks().iter().map(|b| b.min_time).min();
             let young = self.model.newest().unwrap_or(i64::MIN + RANGE) - RANGE / 2;
@@ -651,13 +715,17 @@ fn options(random: &mut Random) -> Options {
     Options {
         min_block_duration_ms: RANGE,
         max_block_duration_ms: Some(RANGE * 9),
-        retention_ms: random.chance(20).then_some(RANGE * 6),
-        retention_bytes: random.chance(10).then_some(150_000),
+        retention: Retention {
+            time_ms: random.chance(20).then_some(RANGE * 6),
+            bytes: random.chance(10).then_some(150_000),
+            percentage: None,
+        },
+        wal_sync: if random.chance(20) { WalSync::Always } else { WalSync::EverySecond },
         wal_segment_size: 32 * 1024 * (1 + random.below(3)),
         wal_compression: *random.pick(&[Compression::None, Compression::Snappy, Compression::Zstd]),
         samples_per_chunk: 3 + random.below(12) as u16,
         compaction: random.chance(85),
-        background: false,
+        threads: false,
         ..Options::default()
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Safety {
 pub(crate) struct Cell {
     pub(crate) bits: u64,
     pub(crate) safety: Safety,
+    /// A deletion failed half-way: it may be gone.
+    pub(crate) doubtful: bool,
     /// Segments of the log in which the sample may lie, and those in which its series may (first, last).
     pub(crate) segments: (u32, u32),
     pub(crate) series_segments: (u32, u32),
@@ -56,11 +58,26 @@ impl Model {
     pub(crate) fn commit(&mut self, batch: Batch, segments: (u32, u32)) {
         for (labels, t, bits) in &batch {
             let series_segments = *self.logged.entry(labels.clone()).or_insert(segments);
-            let cell = Cell { bits: *bits, safety: Safety::Logged, segments, series_segments };
+            let cell = Cell { bits: *bits, safety: Safety::Logged, doubtful: false, segments, series_segments };
             let old = self.series.entry(labels.clone()).or_default().insert(*t, cell);
             assert!(old.is_none_or(|old| old.bits == *bits), "{labels} at {t} was acknowledged twice");
         }
         self.unsynced.push(batch);
+    }
+
+    /// Notes a deletion, or one that failed half-way.
+    pub(crate) fn delete(&mut self, is_meant: impl Fn(&Labels) -> bool, mint: i64, maxt: i64, done: bool) {
+        for (labels, samples) in self.series.iter_mut().filter(|(labels, _)| mint <= maxt && is_meant(labels)) {
+            for batch in &mut self.unsynced {
+                batch.retain(|(l, t, _)| l != labels || !(mint..=maxt).contains(t));
+            }
+            if done {
+                samples.retain(|t, _| !(mint..=maxt).contains(t));
+            } else {
+                samples.range_mut(mint..=maxt).for_each(|(_, cell)| cell.doubtful = true);
+            }
+        }
+        self.series.retain(|_, samples| !samples.is_empty());
     }
 
     /// Notes the end of a process: the next one logs its series anew.
@@ -113,7 +130,8 @@ impl Model {
         let mint = mint.max(self.floor);
         let mut expected = Shown::new();
         for (labels, samples) in self.series.iter().filter(|_| mint <= maxt) {
-            let within: Samples = samples.range(mint..=maxt).map(|(t, cell)| (*t, cell.bits)).collect();
+            let sure = samples.range(mint..=maxt).filter(|(_, cell)| !cell.doubtful);
+            let within: Samples = sure.map(|(t, cell)| (*t, cell.bits)).collect();
             if !within.is_empty() {
                 expected.insert(labels.clone(), within);
             }
@@ -144,7 +162,8 @@ impl Model {
         for (labels, samples) in &self.series {
             for (t, cell) in samples.range(self.floor..) {
                 let found = has(labels, t);
-                if found.is_some() || !power_cut || cell.safety == Safety::Synced {
+                let must = !cell.doubtful && (!power_cut || cell.safety == Safety::Synced);
+                if found.is_some() || must {
                     assert_eq!(
                         found,
                         Some(cell.bits),
@@ -177,20 +196,22 @@ impl Model {
     }
 
     fn take_over(&mut self, shown: &Shown, power_cut: bool) {
-        if power_cut {
-            for (labels, samples) in &mut self.series {
-                let found = shown.get(labels);
-                samples.retain(|t, _| found.is_some_and(|found| found.contains_key(t)));
-            }
+        for (labels, samples) in &mut self.series {
+            let found = shown.get(labels);
+            samples.retain(|t, cell| {
+                !power_cut && !cell.doubtful || found.is_some_and(|found| found.contains_key(t))
+            });
         }
         for (labels, t, bits) in samples(shown) {
             let anywhere = (0, u32::MAX);
             let cell = self.series.entry(labels.clone()).or_default().entry(t).or_insert(Cell {
                 bits,
                 safety: Safety::Logged,
+                doubtful: false,
                 segments: anywhere,
                 series_segments: anywhere,
             });
+            cell.doubtful = false;
             if power_cut {
                 cell.safety = Safety::Synced;
             }

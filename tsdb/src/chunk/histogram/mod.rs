@@ -1,4 +1,4 @@
-//! Native histogram chunks: decoding. See `docs/chunk.md`.
+//! Native histogram chunks: decoding here, encoding in [`encode`]. See `docs/chunk.md`.
 //!
 //! ```text
 //! ┌─────────────┬─────────────┬─────────────────┬────────┬─────────────────┬─────────────────┬────────────────┬─────────┐
@@ -6,9 +6,19 @@
 //! └─────────────┴─────────────┴─────────────────┴────────┴─────────────────┴─────────────────┴────────────────┴─────────┘
 //! ```
 
-use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterReset, FloatHistogram, Span};
+mod encode;
+mod layout;
 
-use super::bits::BitReader;
+pub use encode::HistogramChunk;
+
+use std::sync::Arc;
+
+use model::histogram::{
+    CUSTOM_BUCKETS_SCHEMA, CounterReset, FloatHistogram, Histogram, NativeHistogram, Span,
+};
+
+use super::cursor::Cursor;
+use super::start::Starts;
 use super::xor::{Fault, State};
 use super::{Encoding, Error};
 
@@ -16,6 +26,12 @@ use super::{Encoding, Error};
 const HEADER: usize = 3;
 /// The flags' two bits: a gauge's chunk has both.
 const GAUGE: u8 = 0b1100_0000;
+/// The chunk begins with a reset.
+const RESET: u8 = 0b1000_0000;
+/// The chunk goes on where the one before it ended.
+const NOT_RESET: u8 = 0b0100_0000;
+/// In a chunk with starts, the flags take the top two bits of the count.
+const COUNT_MASK: u16 = 0x3fff;
 
 /// Decodes a chunk of native histograms, of integers or floats, and calls `each(t, histogram)` for those with `mint <= t <= maxt`, in order.
 /// Counts become floats; a staleness mark has only its sum. Histograms before damage are delivered before the error is returned.
@@ -26,18 +42,50 @@ pub fn decode_histograms(
     maxt: i64,
     mut each: impl FnMut(i64, FloatHistogram),
 ) -> Result<(), Error> {
+    decode(encoding, data, mint, maxt, |decoder, _, reset| each(decoder.t, decoder.float(reset)))
+}
+
+/// The same, with integer counts where the chunk has them; `each(t, start, histogram)`, with a start of 0 where it is unknown.
+pub fn decode_native(
+    encoding: Encoding,
+    data: &[u8],
+    mint: i64,
+    maxt: i64,
+    mut each: impl FnMut(i64, i64, NativeHistogram),
+) -> Result<(), Error> {
+    decode(encoding, data, mint, maxt, |decoder, st, reset| each(decoder.t, st, decoder.native(reset)))
+}
+
+fn decode(
+    encoding: Encoding,
+    data: &[u8],
+    mint: i64,
+    maxt: i64,
+    mut each: impl FnMut(&Decoder, i64, CounterReset),
+) -> Result<(), Error> {
     let Some((header, rest)) = data.split_first_chunk::<HEADER>() else { return Ok(()) };
-    let count = usize::from(u16::from_be_bytes([header[0], header[1]]));
-    let is_gauge = header[2] & GAUGE == GAUGE;
-    let mut cursor = Cursor { bits: BitReader::new(rest), at: 0 };
+    let mut count = u16::from_be_bytes([header[0], header[1]]);
+    let mut flags = header[2];
+    let has_starts = matches!(encoding, Encoding::HistogramSt | Encoding::FloatHistogramSt);
+    let mut starts = Starts::from_header(if has_starts { header[2] } else { 0 });
+    if has_starts {
+        count &= COUNT_MASK;
+        flags = header[0];
+    }
+    let count = usize::from(count);
+    let is_gauge = flags & GAUGE == GAUGE;
+    let mut cursor = Cursor::new(rest);
     let fail = |fault: Fault, sample| fault.at(data.len(), sample, count);
     if count == 0 {
         return Ok(());
     }
     let mut decoder = Decoder::read_layout(&mut cursor, encoding).map_err(|f| fail(f, 0))?;
     for sample in 0..count {
+        let before = decoder.t;
         let step = if sample == 0 { decoder.first(&mut cursor) } else { decoder.next(&mut cursor) };
-        step.and_then(|()| cursor.check_end()).map_err(|f| fail(f, sample))?;
+        step.and_then(|()| starts.read(&mut cursor, sample, before, decoder.t))
+            .and_then(|()| cursor.check_end())
+            .map_err(|f| fail(f, sample))?;
         if decoder.t > maxt {
             break;
         }
@@ -48,59 +96,27 @@ pub fn decode_histograms(
                 (false, 0) => CounterReset::Unknown,
                 (false, _) => CounterReset::NotReset,
             };
-            each(decoder.t, decoder.histogram(reset));
+            each(&decoder, starts.st, reset);
         }
     }
     Ok(())
 }
 
-/// A position in a stream of bits.
-struct Cursor<'a> {
-    bits: BitReader<'a>,
-    at: usize,
+/// Takes back what a chunk says of the histogram before its first, for when that one changes: whether a counter began anew
+/// is then for readers to find out. Chunks of gauges and of floats stay as they are.
+pub(crate) fn forget_reset(encoding: Encoding, data: &mut [u8]) {
+    let at = match encoding {
+        Encoding::Xor | Encoding::Xor2 => return,
+        Encoding::Histogram | Encoding::FloatHistogram => 2,
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => 0,
+    };
+    if let Some(flags) = data.get_mut(at).filter(|flags| **flags & GAUGE != GAUGE) {
+        *flags &= !GAUGE;
+    }
 }
 
+/// What histogram chunks have beyond bits and plain numbers.
 impl Cursor<'_> {
-    fn check_end(&self) -> Result<(), Fault> {
-        if self.at > self.bits.len() { Err(Fault::Short) } else { Ok(()) }
-    }
-
-    fn take(&mut self, n: u32) -> u64 {
-        let value = self.bits.bits(self.at, n);
-        self.at += n as usize;
-        value
-    }
-
-    fn f64(&mut self) -> f64 {
-        f64::from_bits(self.take(64))
-    }
-
-    /// The width of a number of variable width: a row of ones says which, of at most eight.
-    fn width(&mut self) -> u32 {
-        let ones = (self.bits.peek57(self.at).leading_ones()).min(8);
-        self.at += if ones == 8 { 8 } else { ones as usize + 1 };
-        [0, 3, 6, 9, 12, 18, 25, 56, 64][ones as usize]
-    }
-
-    fn unsigned(&mut self) -> u64 {
-        match self.width() {
-            0 => 0,
-            n => self.take(n),
-        }
-    }
-
-    fn signed(&mut self) -> i64 {
-        match self.width() {
-            0 => 0,
-            64 => self.take(64) as i64,
-            n => {
-                let value = self.take(n) as i64;
-                // As with timestamps, the top bit alone is positive.
-                if value > 1 << (n - 1) { value - (1 << n) } else { value }
-            }
-        }
-    }
-
     /// A count of things of at least `bits` bits each; no more than can follow.
     fn count(&mut self, bits: usize, what: &'static str) -> Result<usize, Fault> {
         let count = self.unsigned();
@@ -201,17 +217,17 @@ impl Decoder {
             return Err(Fault::Invalid("number of buckets"));
         }
         let numbers = match encoding {
-            Encoding::Histogram => Numbers::Integers {
+            Encoding::Histogram | Encoding::HistogramSt => Numbers::Integers {
                 count: Count::default(),
                 zero_count: Count::default(),
                 buckets: vec![Count::default(); all],
             },
-            Encoding::FloatHistogram => Numbers::Floats {
+            Encoding::FloatHistogram | Encoding::FloatHistogramSt => Numbers::Floats {
                 count: State::START,
                 zero_count: State::START,
                 buckets: vec![State::START; all],
             },
-            Encoding::Xor => return Err(Fault::Invalid("encoding")),
+            Encoding::Xor | Encoding::Xor2 => return Err(Fault::Invalid("encoding")),
         };
         Ok(Decoder {
             schema,
@@ -277,7 +293,31 @@ impl Decoder {
         Ok(())
     }
 
-    fn histogram(&self, counter_reset: CounterReset) -> FloatHistogram {
+    fn native(&self, counter_reset: CounterReset) -> NativeHistogram {
+        let Numbers::Integers { count, zero_count, buckets } = &self.numbers else {
+            return NativeHistogram::Float(Arc::new(self.float(counter_reset)));
+        };
+        if model::is_stale(self.sum.v) {
+            return Histogram { sum: self.sum.v, counter_reset, ..Histogram::default() }.into();
+        }
+        let (positive, negative) = buckets.split_at(self.positive);
+        let values = |buckets: &[Count]| buckets.iter().map(|b| b.value).collect();
+        NativeHistogram::Integer(Arc::new(Histogram {
+            counter_reset,
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            zero_count: zero_count.value as u64,
+            count: count.value as u64,
+            sum: self.sum.v,
+            positive_spans: self.positive_spans.clone(),
+            positive_buckets: values(positive),
+            negative_spans: self.negative_spans.clone(),
+            negative_buckets: values(negative),
+            custom_values: self.custom_values.clone(),
+        }))
+    }
+
+    fn float(&self, counter_reset: CounterReset) -> FloatHistogram {
         if model::is_stale(self.sum.v) {
             return FloatHistogram { sum: self.sum.v, counter_reset, ..FloatHistogram::default() };
         }
@@ -405,6 +445,8 @@ mod tests {
         fn any_bytes_never_panic(data in proptest::collection::vec(any::<u8>(), 0..300), float: bool) {
             let encoding = if float { Encoding::FloatHistogram } else { Encoding::Histogram };
             let _ = decode_histograms(encoding, &data, i64::MIN, i64::MAX, |_, _| ());
+            let encoding = if float { Encoding::FloatHistogramSt } else { Encoding::HistogramSt };
+            let _ = decode_native(encoding, &data, i64::MIN, i64::MAX, |_, _, _| ());
         }
     }
 }
