@@ -58,6 +58,9 @@ pub struct Options {
     /// A file that lists the blocks that were uploaded elsewhere, as Thanos writes it: blocks that were never compacted are
     /// not compacted before they stand in it.
     pub delay_compact_file: Option<PathBuf>,
+    /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
+    /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
+    pub threads: bool,
 }
 
 impl Default for Options {
@@ -75,6 +78,7 @@ impl Default for Options {
             overlapping_compaction: true,
             background: true,
             delay_compact_file: None,
+            threads: true,
         }
     }
 }

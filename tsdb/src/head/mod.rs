@@ -93,6 +93,7 @@ impl Head {
         now_ms: i64,
     ) -> Result<Self, Error> {
         let wal_dir = dir.join(WAL_DIR);
+        wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
         let wal_options =
