@@ -115,6 +115,7 @@ impl Head {
         encode_tombstones(&stones, &mut record);
         let ids: Vec<u32> = deleted.iter().map(|d| d.0).collect();
         let mut log = self.log.lock();
+        self.prepare_log(&mut log)?;
         let mut unknown: Vec<u32> = Vec::new();
         self.with_series(&ids, |id, page, slot| {
             if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {

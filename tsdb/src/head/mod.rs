@@ -295,6 +295,20 @@ impl Head {
         self.group_sync.run(|| self.sync())
     }
 
+    /// To be called before anything is logged: where syncing failed, the log may have lost the names of series too, and all are logged
+    /// anew when they come again.
+    pub(crate) fn prepare_log(&self, log: &mut Log) -> Result<(), wal::Error> {
+        if log.wal.begin_anew_after_failed_sync()? {
+            let ids: Vec<u32> = self.index.read().ids().to_vec();
+            self.with_series(&ids, |_, page, slot| {
+                if let Some(series) = page.series(slot) {
+                    series.logged.store(false, Relaxed);
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// Makes all that was committed survive a power cut.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         // The syncer is taken under the lock, the wait is not: commits go on meanwhile.
