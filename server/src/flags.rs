@@ -287,7 +287,10 @@ impl CommandLine {
             if given && arg.get_help_heading() == Some("Taken, but without effect yet") {
                 without_effect.push(format!("--{long}"));
             }
-            flags.insert(long.to_owned(), values);
+            // The negation of a switch is no flag of its own.
+            if !long.starts_with("no-") {
+                flags.insert(long.to_owned(), values);
+            }
         }
         options.tell_storage(&mut flags);
         Ok(CommandLine { options, flags, without_effect })
