@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime::clock::SharedClock;
 
 use crate::block::{self, Block, BlockMeta};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
 use crate::head::exemplars::Exemplar;
 use crate::head::replay::{self, ReplayStatus};
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: std::fs::File,
+    _lock: Box<dyn disk::Lock>,
 }
 
 impl Db {
@@ -87,7 +87,8 @@ impl Db {
         }
         let is_new = !disk.exists(dir);
         disk.create_dir_all(dir)?;
-        let lock = lock(dir)?;
+        let path = dir.join("lock");
+        let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
         crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
@@ -118,9 +119,9 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
-        db.start_thread("tsdb-sync", Inner::sync_loop)?;
         if db.inner.options.background {
+            db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+            db.start_thread("tsdb-sync", Inner::sync_loop)?;
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
         Ok(Arc::new(db))
@@ -182,7 +183,8 @@ impl Db {
         self.inner.blocks.load().iter().map(|b| b.meta_now()).collect()
     }
 
-    /// Makes all that was committed before the call survive a power cut. Callers at the same time share one sync.
+    /// Makes all that was committed before the call survive a power cut. The database does this itself in the
+    /// background, once a second. Callers at the same time share one sync.
     ///
     /// # Errors
     /// Where the log could not be synced: what was committed may be lost by a power cut.
@@ -202,6 +204,18 @@ impl Db {
     /// Where something could not be written: nothing is lost, and the next call tries again.
     pub fn maintain(&self) -> Result<(), Error> {
         self.inner.maintain()
+    }
+
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::threads`]).
+    pub fn replay(&self) {
+        if !self.inner.head.replay.is_done() {
+            replay::run(&self.inner.head);
+        }
+    }
+
+    /// Ends the open chunks of series that ended with a staleness mark. The database does this itself in the background too.
+    pub fn close_ended(&self) {
+        self.inner.head.close_ended();
     }
 
     /// Ends the background work, then makes all durable.
@@ -315,7 +329,7 @@ impl Inner {
             cut = true;
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {
                 self.add_block(meta)?;
@@ -392,7 +406,7 @@ impl Inner {
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)
                 .inspect_err(|error| note_failure(&parents, error))?;
             self.put_in_place_of(&parents, made.as_ref())?;
@@ -455,21 +469,5 @@ fn note_failure(parents: &[Arc<Block>], error: &block::Error) {
         if let Err(error) = parent.set_failed() {
             tracing::warn!(%error, "cannot write that into its meta.json");
         }
-    }
-}
-
-/// Takes the directory for this process; the system releases it when the file is closed, however the process ends.
-fn lock(dir: &Path) -> Result<std::fs::File, Error> {
-    let path = dir.join("lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| crate::disk::Error::new("open", &path, e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
-        Err(e) => Err(crate::disk::Error::new("lock", &path, e.into()).into()),
     }
 }

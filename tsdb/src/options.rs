@@ -56,11 +56,12 @@ pub struct Options {
     pub compaction: bool,
     /// Whether blocks that overlap may be merged.
     pub overlapping_compaction: bool,
-    /// Whether the database maintains itself; if not, only [`crate::Db::maintain`] does (tests that decide themselves when).
-    pub background: bool,
     /// A file that lists the blocks that were uploaded elsewhere, as Thanos writes it: blocks that were never compacted are
     /// not compacted before they stand in it.
     pub delay_compact_file: Option<PathBuf>,
+    /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
+    /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
+    pub background: bool,
 }
 
 impl Default for Options {

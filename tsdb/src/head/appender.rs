@@ -189,12 +189,7 @@ impl Appender {
         t: i64,
         given: Given<'_>,
     ) -> Result<u64, AppendError> {
-        if t < self.mint && t < self.late_from {
-            return Err(self.refused(AppendError::OutOfBounds));
-        }
-        if let Some(id) = self.head.id_of(reference)
-            && let Some(result) = self.append_to(id, t, given)
-        {
+        if let Some(result) = self.append_value_known(reference, t, given) {
             return result.map(|()| reference);
         }
         loop {
@@ -204,6 +199,26 @@ impl Appender {
                 return result.map(|()| self.head.reference(id));
             }
         }
+    }
+
+    /// Appends a sample to the series of a reference; none where it is not known (any more): then [`Appender::append`] needs
+    /// the labels. Refusals are as there.
+    #[inline]
+    pub fn append_known(&mut self, reference: u64, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+        self.append_value_known(reference, t, Given::Float(v))
+    }
+
+    #[inline]
+    fn append_value_known(
+        &mut self,
+        reference: u64,
+        t: i64,
+        given: Given<'_>,
+    ) -> Option<Result<(), AppendError>> {
+        if t < self.mint && t < self.late_from {
+            return Some(Err(self.refused(AppendError::OutOfBounds)));
+        }
+        self.append_to(self.head.id_of(reference)?, t, given)
     }
 
     /// Counts a refusal. Where there is a window, whatever lies before it is too old, and nothing else.

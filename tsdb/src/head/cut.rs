@@ -48,7 +48,7 @@ impl Head {
         let mut written = Ok(());
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
-            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0);
+            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0, false);
             written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
                 Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
                 None => Ok(()),

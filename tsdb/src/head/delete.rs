@@ -25,6 +25,11 @@ pub(crate) struct Deleted {
 }
 
 impl Deleted {
+    /// Whether anything is deleted.
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Acquire)
+    }
+
     /// Notes in what was taken from a series what is deleted of it; none where nothing is left.
     #[inline]
     pub(super) fn mark(&self, id: u32, part: HeadPart) -> Option<HeadPart> {
@@ -34,11 +39,12 @@ impl Deleted {
     fn mark_some(&self, id: u32, mut part: HeadPart) -> Option<HeadPart> {
         if let Some(deleted) = self.intervals.read().get(&id) {
             part.deleted.clone_from(deleted);
+            part.newest = part.newest.filter(|(t, _)| !deleted.iter().any(|d| d.covers(*t, *t)));
             for chunks in [&mut part.chunks, &mut part.out_of_order] {
                 chunks.retain(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt)));
             }
         }
-        (!part.chunks.is_empty() || !part.out_of_order.is_empty()).then_some(part)
+        (part.newest.is_some() || !part.chunks.is_empty() || !part.out_of_order.is_empty()).then_some(part)
     }
 
     /// Adds an interval.

@@ -115,6 +115,7 @@ impl Head {
         now_ms: i64,
     ) -> Result<Self, Error> {
         let wal_dir = dir.join(WAL_DIR);
+        wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
         let wal = Wal::open(disk.clone(), &wal_dir, wal_options(&options))?;

@@ -189,7 +189,10 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS);
+    let workers = match head.options.threads {
+        true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
+        false => 1, // the chunks that it fills come in the same order in each run
+    };
     let newest = std::thread::scope(|scope| {
         let mut senders = Vec::new();
         let mut threads = Vec::new();
@@ -360,18 +363,18 @@ impl<'a> Reading<'a> {
             }
             Ok(reader.torn_tail())
         });
-        match torn {
-            Ok(None) => {}
-            Ok(Some((_, offset))) => {
-                tracing::info!(
-                    segment,
-                    offset,
-                    "the write-ahead log ends within a record, as after a crash: cut there"
-                );
-                if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
-                    tracing::warn!(%error, "cannot cut the torn end of a segment");
-                }
-            }
+        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
+        let whole = torn.and_then(|torn| match torn {
+            None => Ok(()),
+            Some((segment, offset)) => Err(wal::Error::Corrupt {
+                path: wal::segment_path(dir, segment),
+                segment,
+                offset,
+                reason: "the segment ends within a record",
+            }),
+        });
+        match whole {
+            Ok(()) => {}
             Err(error) => {
                 self.lost(&error);
                 if let wal::Error::Corrupt { path, offset, .. } = &error

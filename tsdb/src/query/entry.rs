@@ -26,6 +26,7 @@ pub(crate) enum Part {
 impl Part {
     fn starts(&self) -> i64 {
         match self {
+            Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
             Part::Head(part, _) => {
                 let late = part.out_of_order.iter().map(|c| c.mint);
                 part.chunks.first().map(|c| c.mint).into_iter().chain(late).min().unwrap_or(i64::MAX)
@@ -75,6 +76,11 @@ impl SeriesEntry {
         for part in &self.parts {
             match part {
                 Part::Head(part, view) => {
+                    if let Some((t, v)) = part.newest.filter(|(t, _)| mint <= *t && *t <= maxt) {
+                        let at = out.len();
+                        out.push_float(t, v);
+                        rising &= continues(&out.ts, start, at);
+                    }
                     let in_order = part.chunks.iter().map(|c| (c, maxt.min(part.visible_to)));
                     let all = in_order.chain(part.out_of_order.iter().map(|c| (c, maxt)));
                     for (chunk, maxt) in all.filter(|(c, to)| c.mint <= *to && c.maxt >= mint) {

@@ -13,7 +13,7 @@ use data::{Series, floats_and_histograms};
 use model::{MatchOp, Matcher, NativeHistogram};
 use peer::{Prometheus, program};
 use runtime::clock::ManualClock;
-use tsdb::{Db, Options, Samples};
+use tsdb::{Db, Options, Retention, Samples};
 
 /// The path of a peer, or the test ends with a word.
 macro_rules! peer_or_skip {
@@ -30,9 +30,8 @@ macro_rules! peer_or_skip {
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
-    let db =
-        Db::open(dir, Options { retention: tsdb::Retention::default(), ..options }, ManualClock::at(newest))
-            .unwrap();
+    let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
+        .unwrap();
     while !db.replay_status().done {
         std::thread::yield_now();
     }
