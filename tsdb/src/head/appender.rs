@@ -149,7 +149,9 @@ impl Appender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         let batch = head.batches.lock().pop().unwrap_or_default();
         let mint = head.appendable_from();
-        let late_from = head.out_of_order.taken_from(head.max_time.load(Relaxed));
+        // An empty head says nothing of the time; the blocks do.
+        let newest = head.max_time.load(Relaxed).max(head.min_valid());
+        let late_from = head.out_of_order.taken_from(newest);
         Appender { head, batch, last_page: None, mint, late_from }
     }
 

@@ -114,6 +114,7 @@ impl Head {
             let mut state = series.state.lock();
             let ended = state.pending == 0 && state.chain.last().is_some_and(|(_, v)| model::is_stale(v));
             if ended && state.chain.cut() {
+                state.chain.shrink();
                 full.push(id);
             }
         });
