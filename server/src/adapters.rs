@@ -2,7 +2,7 @@
 
 use model::{FloatHistogram, Labels, Matcher};
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
-use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,18 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Queryable for TsdbQueryable {
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
+        let select = |querier: &tsdb::Querier| {
+            let found = match hints.latest {
+                true => querier.select_latest(matchers, hints.start, hints.end),
+                false => querier.select(matchers, hints.start, hints.end),
+            };
+            found.map_err(storage_error)
+        };
         let mut querier = self.0.querier();
-        let mut found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let mut found = select(&querier)?;
         if !querier.warnings().is_empty() && self.0.wait_for_replay(REPLAY_PATIENCE) {
             querier = self.0.querier();
-            found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+            found = select(&querier)?;
         }
         let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: querier.warnings() })
@@ -30,7 +37,7 @@ fn storage_error(error: tsdb::Error) -> StorageError {
     StorageError(error.to_string())
 }
 
-struct TsdbSeries(Arc<tsdb::SeriesEntry>);
+struct TsdbSeries(tsdb::SeriesEntry);
 
 impl Series for TsdbSeries {
     fn labels(&self) -> &Labels {
@@ -78,22 +85,25 @@ impl Appender for TsdbAppender {
     fn append(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        self.0.append(series.0, labels, t, v).map(SeriesRef).map_err(append_error)
+        match self.0.append_known(series.0, t, v) {
+            Some(result) => result.map(|()| series).map_err(append_error),
+            None => self.0.append(0, &labels(), t, v).map(SeriesRef).map_err(append_error),
+        }
     }
 
     fn append_histogram(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
         let h = h.clone().into();
-        self.0.append_histogram(series.0, labels, t, &h).map(SeriesRef).map_err(append_error)
+        self.0.append_histogram(series.0, &labels(), t, &h).map(SeriesRef).map_err(append_error)
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

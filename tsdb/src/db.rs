@@ -13,6 +13,7 @@ use runtime::clock::SharedClock;
 use crate::block::{self, Block, BlockMeta};
 use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
+use crate::head::exemplars::Exemplar;
 use crate::head::replay::{self, ReplayStatus};
 use crate::head::{Appender, Head};
 use crate::options::{Options, Retention};
@@ -78,8 +79,8 @@ impl Db {
         options: Options,
         clock: SharedClock,
     ) -> Result<Arc<Self>, Error> {
-        if options.out_of_order_window_ms != 0 {
-            return Err(Error::Option("out-of-order samples are not stored yet".to_owned()));
+        if options.out_of_order_window_ms < 0 {
+            return Err(Error::Option("the out-of-order window must not be negative".to_owned()));
         }
         if options.min_block_duration_ms <= 0 {
             return Err(Error::Option("the block duration must be positive".to_owned()));
@@ -88,13 +89,15 @@ impl Db {
         disk.create_dir_all(dir)?;
         let path = dir.join("lock");
         let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
-        if disk.exists(&dir.join("wbl")) {
-            tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
-        }
         let metrics = Arc::new(Metrics::default());
         crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
-        let min_valid = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
+        // Blocks of samples that came out of order may reach into the time of the head.
+        let is_in_order = |b: &&Arc<Block>| {
+            !b.meta().compaction.hints.iter().any(|h| h == crate::compact::HINT_OUT_OF_ORDER)
+        };
+        let min_valid =
+            blocks.iter().filter(is_in_order).map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
         let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
         // A log that survives a power cut is of no use in a directory that does not.
         disk.sync_dir(dir)?;
@@ -116,11 +119,9 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        if db.inner.options.threads {
+        if db.inner.options.background {
             db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
             db.start_thread("tsdb-sync", Inner::sync_loop)?;
-        }
-        if db.inner.options.threads && db.inner.options.background {
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
         Ok(Arc::new(db))
@@ -146,6 +147,27 @@ impl Db {
         Querier::new(self.inner.clone())
     }
 
+    /// Changes how much older than the newest sample of all a sample may be that comes out of order, in milliseconds; 0: none is taken.
+    pub fn set_out_of_order_window(&self, window_ms: i64) {
+        self.inner.head.out_of_order.set_window(window_ms.max(0));
+    }
+
+    /// Changes how many exemplars are kept; 0: none.
+    pub fn set_exemplar_limit(&self, limit: usize) {
+        self.inner.head.exemplars.set_limit(limit);
+    }
+
+    /// The exemplars with `mint <= t <= maxt` (milliseconds) of the series that satisfy all matchers of some set: in order of the
+    /// labels, then of time.
+    pub fn exemplars(
+        &self,
+        matcher_sets: &[Vec<model::Matcher>],
+        mint: i64,
+        maxt: i64,
+    ) -> Vec<(model::Labels, Vec<Exemplar>)> {
+        self.inner.head.exemplars.select(matcher_sets, mint, maxt)
+    }
+
     /// How far the replay of the log is.
     pub fn replay_status(&self) -> ReplayStatus {
         self.inner.head.replay.status()
@@ -161,7 +183,8 @@ impl Db {
         self.inner.blocks.load().iter().map(|b| b.meta_now()).collect()
     }
 
-    /// Makes all that was committed before the call survive a power cut. Callers at the same time share one sync.
+    /// Makes all that was committed before the call survive a power cut. The database does this itself in the
+    /// background, once a second. Callers at the same time share one sync.
     ///
     /// # Errors
     /// Where the log could not be synced: what was committed may be lost by a power cut.
@@ -298,10 +321,12 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
+        let mut cut = false;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
             }
+            cut = true;
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
             let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
@@ -320,7 +345,21 @@ impl Inner {
             self.head.truncate_log(maxt)?;
             *due = None;
         }
-        Ok(())
+        if cut { self.cut_out_of_order() } else { Ok(()) }
+    }
+
+    /// Cuts blocks of the samples that came out of order; they may overlap others.
+    fn cut_out_of_order(&self) -> Result<(), Error> {
+        let Some(taken) = self.head.take_out_of_order()? else { return Ok(()) };
+        for &mint in &taken.blocks {
+            let maxt = mint.saturating_add(self.options.min_block_duration_ms);
+            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            if let Some(meta) = self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken)? {
+                self.add_block(&meta)?;
+                tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block of out-of-order samples");
+            }
+        }
+        self.head.forget_out_of_order(&taken)
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {

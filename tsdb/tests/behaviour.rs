@@ -51,7 +51,7 @@ fn all(db: &Db) -> Vec<(Labels, Vec<(i64, f64)>)> {
         entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
         (entry.labels().clone(), ts.into_iter().zip(vs).collect())
     };
-    entries.iter().map(|e| read(e)).collect()
+    entries.iter().map(read).collect()
 }
 
 #[test]
