@@ -12,3 +12,9 @@ pub const HINT_OUT_OF_ORDER: &str = "from-out-of-order";
 pub const HINT_STALE_SERIES: &str = "from-stale-series";
 /// A block of chosen series, cut from the head before its time.
 pub const HINT_SELECTED_SERIES: &str = "from-selected-series";
+
+/// Whether a block holds only some series of its time, whose others the head still has: it does not say how far the head has been cut.
+pub fn is_early(meta: &crate::block::BlockMeta) -> bool {
+    let early = [HINT_OUT_OF_ORDER, HINT_STALE_SERIES, HINT_SELECTED_SERIES];
+    meta.compaction.hints.iter().any(|hint| early.contains(&hint.as_str()))
+}
