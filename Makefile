@@ -108,3 +108,7 @@ cluster-down: ## takes it away
 .PHONY: bench
 bench: ## beside Prometheus: PROMETHEUS=path/to/prometheus COMPARE=path/to/compare make bench
 	@bench/run
+
+.PHONY: bench-micro
+bench-micro: ## criterion: classes of queries, codecs, selections, appends. ARGS="NAME…" for some only
+	@$(CARGO) bench --package bench -- $(ARGS)

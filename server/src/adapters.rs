@@ -15,11 +15,18 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Queryable for TsdbQueryable {
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
+        let select = |querier: &tsdb::Querier| {
+            let found = match hints.latest {
+                true => querier.select_latest(matchers, hints.start, hints.end),
+                false => querier.select(matchers, hints.start, hints.end),
+            };
+            found.map_err(storage_error)
+        };
         let mut querier = self.0.querier();
-        let mut found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let mut found = select(&querier)?;
         if !querier.warnings().is_empty() && self.0.wait_for_replay(REPLAY_PATIENCE) {
             querier = self.0.querier();
-            found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+            found = select(&querier)?;
         }
         let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: querier.warnings() })
@@ -30,7 +37,7 @@ fn storage_error(error: tsdb::Error) -> StorageError {
     StorageError(error.to_string())
 }
 
-struct TsdbSeries(Arc<tsdb::SeriesEntry>);
+struct TsdbSeries(tsdb::SeriesEntry);
 
 impl Series for TsdbSeries {
     fn labels(&self) -> &Labels {

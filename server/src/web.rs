@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::{Method, StatusCode, Uri, header};
 use std::sync::Arc;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -59,7 +60,10 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
         .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, header::ORIGIN])
         .expose_headers([header::DATE]);
-    let routes = routes.with_state(state).layer(CompressionLayer::new().gzip(true)).layer(cors);
+    let routes = routes
+        .with_state(state)
+        .layer(CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest))
+        .layer(cors);
     if prefix.is_empty() {
         routes
     } else {

@@ -1,7 +1,6 @@
 //! The blocks of a database: opening all, names for new ones.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -56,12 +55,7 @@ pub(crate) fn open_all(
 }
 
 /// A name for a new block.
-pub(crate) fn new_ulid(now_ms: i64) -> ulid::Ulid {
-    let random = u128::from(random()) << 64 | u128::from(random());
+pub(crate) fn new_ulid(disk: &dyn Disk, now_ms: i64) -> ulid::Ulid {
+    let random = u128::from(disk.random()) << 64 | u128::from(disk.random());
     ulid::Ulid::from_parts(now_ms.max(0) as u64, random)
-}
-
-/// A random number: the standard library seeds its hashers from the system.
-pub(crate) fn random() -> u64 {
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

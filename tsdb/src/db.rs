@@ -11,8 +11,9 @@ use parking_lot::{Condvar, Mutex};
 use runtime::clock::SharedClock;
 
 use crate::block::{self, Block, BlockMeta};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
+use crate::head::exemplars::Exemplar;
 use crate::head::replay::{self, ReplayStatus};
 use crate::head::{Appender, Head};
 use crate::options::{Options, Retention};
@@ -54,7 +55,7 @@ pub(crate) struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: std::fs::File,
+    _lock: Box<dyn disk::Lock>,
 }
 
 impl Db {
@@ -78,21 +79,20 @@ impl Db {
         options: Options,
         clock: SharedClock,
     ) -> Result<Arc<Self>, Error> {
-        if options.out_of_order_window_ms != 0 {
-            return Err(Error::Option("out-of-order samples are not stored yet".to_owned()));
+        if options.out_of_order_window_ms < 0 {
+            return Err(Error::Option("the out-of-order window must not be negative".to_owned()));
         }
         if options.min_block_duration_ms <= 0 {
             return Err(Error::Option("the block duration must be positive".to_owned()));
         }
         let is_new = !disk.exists(dir);
         disk.create_dir_all(dir)?;
-        let lock = lock(dir)?;
-        if disk.exists(&dir.join("wbl")) {
-            tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
-        }
+        let path = dir.join("lock");
+        let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
         crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
+        // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
         let whole = blocks.iter().filter(|b| !crate::compact::is_early(b.meta()));
         let min_valid = whole.map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
         let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
@@ -116,9 +116,9 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
-        db.start_thread("tsdb-sync", Inner::sync_loop)?;
         if db.inner.options.background {
+            db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+            db.start_thread("tsdb-sync", Inner::sync_loop)?;
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
         Ok(Arc::new(db))
@@ -144,6 +144,27 @@ impl Db {
         Querier::new(self.inner.clone())
     }
 
+    /// Changes how much older than the newest sample of all a sample may be that comes out of order, in milliseconds; 0: none is taken.
+    pub fn set_out_of_order_window(&self, window_ms: i64) {
+        self.inner.head.out_of_order.set_window(window_ms.max(0));
+    }
+
+    /// Changes how many exemplars are kept; 0: none.
+    pub fn set_exemplar_limit(&self, limit: usize) {
+        self.inner.head.exemplars.set_limit(limit);
+    }
+
+    /// The exemplars with `mint <= t <= maxt` (milliseconds) of the series that satisfy all matchers of some set: in order of the
+    /// labels, then of time.
+    pub fn exemplars(
+        &self,
+        matcher_sets: &[Vec<model::Matcher>],
+        mint: i64,
+        maxt: i64,
+    ) -> Vec<(model::Labels, Vec<Exemplar>)> {
+        self.inner.head.exemplars.select(matcher_sets, mint, maxt)
+    }
+
     /// How far the replay of the log is.
     pub fn replay_status(&self) -> ReplayStatus {
         self.inner.head.replay.status()
@@ -159,7 +180,8 @@ impl Db {
         self.inner.blocks.load().iter().map(|b| b.meta_now()).collect()
     }
 
-    /// Makes all that was committed before the call survive a power cut. Callers at the same time share one sync.
+    /// Makes all that was committed before the call survive a power cut. The database does this itself in the
+    /// background, once a second. Callers at the same time share one sync.
     ///
     /// # Errors
     /// Where the log could not be synced: what was committed may be lost by a power cut.
@@ -179,6 +201,18 @@ impl Db {
     /// Where something could not be written: nothing is lost, and the next call tries again.
     pub fn maintain(&self) -> Result<(), Error> {
         self.inner.maintain()
+    }
+
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::threads`]).
+    pub fn replay(&self) {
+        if !self.inner.head.replay.is_done() {
+            replay::run(&self.inner.head);
+        }
+    }
+
+    /// Ends the open chunks of series that ended with a staleness mark. The database does this itself in the background too.
+    pub fn close_ended(&self) {
+        self.inner.head.close_ended();
     }
 
     /// Ends the background work, then makes all durable.
@@ -285,13 +319,15 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
+        let mut cut = false;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
             }
+            cut = true;
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {
                 self.add_block(meta)?;
@@ -307,7 +343,21 @@ impl Inner {
             self.head.truncate_log(maxt)?;
             *due = None;
         }
-        Ok(())
+        if cut { self.cut_out_of_order() } else { Ok(()) }
+    }
+
+    /// Cuts blocks of the samples that came out of order; they may overlap others.
+    fn cut_out_of_order(&self) -> Result<(), Error> {
+        let Some(taken) = self.head.take_out_of_order()? else { return Ok(()) };
+        for &mint in &taken.blocks {
+            let maxt = mint.saturating_add(self.options.min_block_duration_ms);
+            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            if let Some(meta) = self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken)? {
+                self.add_block(&meta)?;
+                tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block of out-of-order samples");
+            }
+        }
+        self.head.forget_out_of_order(&taken)
     }
 
     /// Moves series that ended from the head to a block of their own. Not where another program compacts: it would have to merge
@@ -376,7 +426,7 @@ impl Inner {
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)
                 .inspect_err(|error| note_failure(&parents, error))?;
             self.put_in_place_of(&parents, made.as_ref())?;
@@ -391,7 +441,7 @@ impl Inner {
         let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta_now()).collect();
         // Further ones of the same time are to come: they are merged once.
         let cut_to = self.head.min_valid();
-        metas.retain(|m| !crate::compact::is_early(m) || m.max_time <= cut_to);
+        metas.retain(|m| !crate::compact::is_of_stale_series(m) || m.max_time <= cut_to);
         let choose = |metas: &[BlockMeta]| {
             crate::compact::plan(
                 &metas.iter().collect::<Vec<_>>(),
@@ -442,21 +492,5 @@ fn note_failure(parents: &[Arc<Block>], error: &block::Error) {
         if let Err(error) = parent.set_failed() {
             tracing::warn!(%error, "cannot write that into its meta.json");
         }
-    }
-}
-
-/// Takes the directory for this process; the system releases it when the file is closed, however the process ends.
-fn lock(dir: &Path) -> Result<std::fs::File, Error> {
-    let path = dir.join("lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| crate::disk::Error::new("open", &path, e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
-        Err(e) => Err(crate::disk::Error::new("lock", &path, e.into()).into()),
     }
 }

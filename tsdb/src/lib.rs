@@ -27,6 +27,7 @@ pub use chunk::{FloatColumns, Samples};
 pub use db::Db;
 pub use error::{AppendError, Error};
 pub use head::Appender;
+pub use head::exemplars::Exemplar;
 pub use head::replay::ReplayStatus;
 pub use options::{DEFAULT_BLOCK_DURATION_MS, Options, Retention, WalSync};
 pub use query::{Querier, SeriesEntry};

@@ -46,18 +46,22 @@ pub struct Options {
     pub wal_compression: Compression,
     /// Samples after which a chunk is cut.
     pub samples_per_chunk: u16,
-    /// How much older than the newest sample of its series a sample may be. Only 0 is supported: none may.
+    /// How much older than the newest sample of all a sample may be that is older than the newest of its series; 0: none may.
+    /// [`crate::Db::set_out_of_order_window`] changes it.
     pub out_of_order_window_ms: i64,
+    /// How many exemplars are kept; 0: none. [`crate::Db::set_exemplar_limit`] changes it.
+    pub exemplar_limit: usize,
     /// Whether blocks may be compacted at all (off where another program compacts them instead). Blocks are cut from the
     /// head either way.
     pub compaction: bool,
     /// Whether blocks that overlap may be merged.
     pub overlapping_compaction: bool,
-    /// Whether the database maintains itself; if not, only [`crate::Db::maintain`] does (tests that decide themselves when).
-    pub background: bool,
     /// A file that lists the blocks that were uploaded elsewhere, as Thanos writes it: blocks that were never compacted are
     /// not compacted before they stand in it.
     pub delay_compact_file: Option<PathBuf>,
+    /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
+    /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
+    pub background: bool,
 }
 
 impl Default for Options {
@@ -71,6 +75,7 @@ impl Default for Options {
             wal_compression: Compression::Snappy,
             samples_per_chunk: crate::chunk::SAMPLES_PER_CHUNK,
             out_of_order_window_ms: 0,
+            exemplar_limit: 0,
             compaction: true,
             overlapping_compaction: true,
             background: true,

@@ -22,7 +22,7 @@ impl Db {
         if with_head && !inner.head.replay.is_done() {
             return Err(Error::Replaying);
         }
-        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), crate::blocks::random());
+        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), inner.disk.random());
         let parent = inner.dir.join(SNAPSHOTS_DIR);
         let work = parent.join(format!("{name}{CREATION_SUFFIX}"));
         let made = inner.make_snapshot(&work, with_head).and_then(|()| {
@@ -50,7 +50,7 @@ impl Inner {
             let mint = mint.max(self.head.held_from());
             self.head.write_block(
                 dir,
-                crate::blocks::new_ulid(self.clock.now_ms()),
+                crate::blocks::new_ulid(&*self.disk, self.clock.now_ms()),
                 (mint, maxt.saturating_add(1)),
             )?;
         }

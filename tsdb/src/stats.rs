@@ -14,6 +14,14 @@ pub struct Metrics {
     pub samples_replayed: AtomicU64,
     /// Samples refused as older than the newest of their series.
     pub out_of_order: AtomicU64,
+    /// Samples refused as older than the out-of-order window.
+    pub too_old: AtomicU64,
+    /// Samples taken out of order.
+    pub out_of_order_appended: AtomicU64,
+    /// Exemplars taken.
+    pub exemplars_appended: AtomicU64,
+    /// Exemplars refused as older than the newest of their series.
+    pub out_of_order_exemplars: AtomicU64,
     /// Samples refused as another value at the same time.
     pub duplicates: AtomicU64,
     /// Samples refused as older than what the head takes.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use model::{Labels, Matcher};
 use runtime::clock::ManualClock;
-use tsdb::disk::{self, Disk, Entry, File, Mapped, RealDisk, Syncer};
+use tsdb::disk::{self, Disk, Entry, File, Lock, Mapped, RealDisk, Syncer};
 use tsdb::{AppendError, Db, Error, Options};
 
 const START: i64 = 1_700_000_000_000;
@@ -51,7 +51,7 @@ fn all(db: &Db) -> Vec<(Labels, Vec<(i64, f64)>)> {
         entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
         (entry.labels().clone(), ts.into_iter().zip(vs).collect())
     };
-    entries.iter().map(|e| read(e)).collect()
+    entries.iter().map(read).collect()
 }
 
 #[test]
@@ -266,6 +266,9 @@ impl Disk for Limited {
     }
     fn exists(&self, path: &Path) -> bool {
         self.real.exists(path)
+    }
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, disk::Error> {
+        self.real.lock(path)
     }
 }
 

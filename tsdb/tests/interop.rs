@@ -2,14 +2,17 @@
 //! `PROMTOOL` name them; without them these tests say so and do nothing.
 #![allow(clippy::unwrap_used)] // a test ends where it fails
 
-use std::collections::{BTreeMap, BTreeSet};
+mod dump;
+
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use model::{Labels, MatchOp, Matcher};
+use dump::{Samples, Shown, assert_same, ours, parse};
+use model::{Labels, Matcher};
 use runtime::clock::ManualClock;
 use tsdb::{Db, Options, Retention};
 
@@ -25,46 +28,11 @@ fn program(variable: &str) -> Option<PathBuf> {
     path
 }
 
-/// Series to times to bits of values.
-type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
-
 fn open(dir: &Path) -> Arc<Db> {
     let options = Options { retention: Retention::default(), background: false, ..Options::default() };
     let db = Db::open(dir, options, ManualClock::at(START)).unwrap();
-    assert!(db.wait_for_replay(std::time::Duration::from_secs(60)));
+    db.replay();
     db
-}
-
-/// A label set as `promtool tsdb dump` writes it.
-fn text_of(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(n, v)| format!("{}={v:?}", quoted_name(n))).collect();
-    format!("{{{}}}", pairs.join(", "))
-}
-
-fn quoted_name(name: &str) -> String {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if plain { name.to_owned() } else { format!("{name:?}") }
-}
-
-/// A text tells no NaN from another.
-fn bits(v: f64) -> u64 {
-    if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() }
-}
-
-fn ours(db: &Db) -> Samples {
-    let all = [Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap()];
-    let mut samples = Samples::new();
-    let querier = db.querier();
-    for entry in querier.select(&all, i64::MIN, i64::MAX).unwrap() {
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
-        entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
-        let read: BTreeMap<i64, u64> = ts.into_iter().zip(vs.into_iter().map(bits)).collect();
-        if !read.is_empty() {
-            samples.insert(text_of(entry.labels()), read);
-        }
-    }
-    assert_eq!(querier.warnings(), [] as [&str; 0]);
-    samples
 }
 
 fn run(program: &Path, args: &[&str]) -> String {
@@ -78,28 +46,7 @@ fn run(program: &Path, args: &[&str]) -> String {
 fn dump(promtool: &Path, dir: &Path) -> Samples {
     let sandbox = tempfile::tempdir().unwrap();
     let sandbox = format!("--sandbox-dir-root={}", sandbox.path().display());
-    let mut samples = Samples::new();
-    for line in run(promtool, &["tsdb", "dump", &sandbox, dir.to_str().unwrap()]).lines() {
-        let (labels, rest) = line.rsplit_once("} ").unwrap_or_else(|| panic!("{line}"));
-        let (value, time) = rest.split_once(' ').unwrap();
-        let value: f64 = value.replace("Inf", "inf").parse().unwrap_or_else(|_| panic!("{line}"));
-        let before =
-            samples.entry(format!("{labels}}}")).or_default().insert(time.parse().unwrap(), bits(value));
-        assert_eq!(before, None, "{line}");
-    }
-    samples
-}
-
-/// Tells where two differ, rather than printing both.
-#[track_caller]
-fn assert_same(ours: &Samples, theirs: &Samples) {
-    let names = |s: &Samples| s.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(ours), names(theirs));
-    for (labels, samples) in ours {
-        let differs = samples.iter().zip(&theirs[labels]).find(|(a, b)| a != b);
-        assert_eq!(differs, None, "{labels}");
-        assert_eq!(samples.len(), theirs[labels].len(), "{labels}");
-    }
+    parse(&run(promtool, &["tsdb", "dump", &sandbox, dir.to_str().unwrap()]))
 }
 
 fn labels(i: usize) -> Labels {
@@ -275,7 +222,7 @@ fn what_prometheus_wrote_deleted_and_left_reads_the_same_here() {
         let paths = [file.to_str().unwrap(), data.to_str().unwrap()];
         run(&promtool, &["tsdb", "create-blocks-from", "openmetrics", paths[0], paths[1]]);
     }
-    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: [ADDRESS]}]}]\n";
+    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms, scrape_native_histograms: true}\nscrape_configs: [{job_name: self, static_configs: [{targets: [ADDRESS]}]}]\n";
     let apart = ["--no-storage.tsdb.allow-overlapping-compaction"];
     let server = Prometheus::start(&prometheus, &data, config, &apart);
     while server.json("/api/v1/query?query=count_over_time(up%5B1m%5D)%3E5")["result"]
@@ -291,9 +238,12 @@ fn what_prometheus_wrote_deleted_and_left_reads_the_same_here() {
     delete("m%7Bi%3D~%221.%22%7D", &format!("&start={}&end={}", at(100), at(170)));
     delete("m%7Bi%3D%222%22%7D", "");
     delete("%7B__name__%3D~%22go_gc.*%22%7D", "");
+    delete("prometheus_http_request_duration_seconds%7Bhandler%3D~%22%2Fm.*%22%7D", "");
     drop(server); // killed: the log is as it was
     let theirs = dump(&promtool, &data);
     assert!(theirs.len() > 500, "{} series", theirs.len());
+    let all = theirs.values().flat_map(BTreeMap::values);
+    assert!(all.filter(|v| matches!(v, Shown::Histogram { .. })).count() > 20, "histograms");
     let db = open(&data);
     assert!(db.blocks().len() > 4, "overlapping blocks are still apart");
     let before = ours(&db);

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use dirs::{list, remove, remove_leftovers, set_aside};
 pub use index::postings::Postings;
+pub(crate) use index::symbols::SymbolCache;
 pub use meta::{BlockDesc, BlockMeta, BlockStats, Compaction};
 pub use open::Block;
 pub use tombstones::Interval;

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 use super::chunks::ChunkFiles;
 use super::index::read::Index;
+use super::index::symbols::SymbolCache;
 use super::tombstones::{self, Tombstones};
 use super::{BlockMeta, ChunkMeta, ChunkRef, Error, Interval, Postings, SeriesRef, meta};
 use crate::chunk::Encoding;
@@ -167,7 +168,17 @@ impl Block {
 
     /// A series' labels; its chunks replace what `chunks` holds, in order of time.
     pub fn series(&self, ref_: SeriesRef, chunks: &mut Vec<ChunkMeta>) -> Result<Labels, Error> {
-        self.index.series(ref_, chunks)
+        self.index.series(ref_, chunks, None)
+    }
+
+    /// The same for many series one after the other, most of whose symbols are the same.
+    pub(crate) fn series_with<'a>(
+        &'a self,
+        ref_: SeriesRef,
+        chunks: &mut Vec<ChunkMeta>,
+        symbols: &mut SymbolCache<'a>,
+    ) -> Result<Labels, Error> {
+        self.index.series(ref_, chunks, Some(symbols))
     }
 
     /// Only a series' chunks.

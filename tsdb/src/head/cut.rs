@@ -59,7 +59,7 @@ impl Head {
         let mut written = Ok(());
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
-            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0);
+            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0, false);
             written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
                 Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
                 None => Ok(()),
@@ -75,7 +75,7 @@ impl Head {
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 
-    fn write_series(
+    pub(super) fn write_series(
         &self,
         writer: &mut BlockWriter,
         id: u32,
@@ -126,7 +126,7 @@ impl Head {
             }
             chunks.push(chunk);
         }
-        Ok(HeadPart { chunks, visible_to: part.visible_to, deleted: part.deleted.clone() })
+        Ok(HeadPart { chunks, deleted: part.deleted.clone(), ..HeadPart::empty() })
     }
 }
 

@@ -25,6 +25,11 @@ pub(crate) struct Deleted {
 }
 
 impl Deleted {
+    /// Whether anything is deleted.
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Acquire)
+    }
+
     /// Notes in what was taken from a series what is deleted of it; none where nothing is left.
     #[inline]
     pub(super) fn mark(&self, id: u32, part: HeadPart) -> Option<HeadPart> {
@@ -34,9 +39,12 @@ impl Deleted {
     fn mark_some(&self, id: u32, mut part: HeadPart) -> Option<HeadPart> {
         if let Some(deleted) = self.intervals.read().get(&id) {
             part.deleted.clone_from(deleted);
-            part.chunks.retain(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt)));
+            part.newest = part.newest.filter(|(t, _)| !deleted.iter().any(|d| d.covers(*t, *t)));
+            for chunks in [&mut part.chunks, &mut part.out_of_order] {
+                chunks.retain(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt)));
+            }
         }
-        (!part.chunks.is_empty()).then_some(part)
+        (part.newest.is_some() || !part.chunks.is_empty() || !part.out_of_order.is_empty()).then_some(part)
     }
 
     /// Whether all of an interval of a series is deleted.
@@ -88,8 +96,9 @@ impl Head {
             let Some(series) = page.series(slot) else { return };
             let state = series.state.lock();
             let chains = || state.chains().filter(|c| !c.is_empty());
-            let first = chains().filter_map(|c| c.min_time()).min();
-            let last = chains().filter_map(|c| c.last()).map(|(t, _)| t).max();
+            let late = self.out_of_order.times(id);
+            let first = chains().filter_map(|c| c.min_time()).chain(late.map(|l| l.0)).min();
+            let last = chains().filter_map(|c| c.last()).map(|(t, _)| t).chain(late.map(|l| l.1)).max();
             if let (Some(first), Some(last)) = (first, last) {
                 let interval = Interval { mint: mint.max(first), maxt: maxt.min(last) };
                 if interval.mint <= interval.maxt {

@@ -46,7 +46,8 @@ impl Head {
         let mut found = Vec::new();
         self.with_series(&ids, |id, page, slot| {
             let interval = page.series(slot).and_then(|series| ended(&series.state.lock()));
-            if let Some(interval) = interval.filter(|i| newest.saturating_sub(i.maxt) >= GRACE_MS) {
+            let long_ago = |i: &Interval| newest.saturating_sub(i.maxt) >= GRACE_MS;
+            if let Some(interval) = interval.filter(|i| long_ago(i) && !self.out_of_order.has(id)) {
                 found.push((id, interval));
             }
         });

@@ -34,10 +34,27 @@ pub(crate) enum HeldData {
 #[derive(Clone, Debug)]
 pub(crate) struct HeadPart {
     pub(crate) chunks: Vec<HeldChunk>,
+    /// The newest sample alone, where only that is asked for: then there are no chunks.
+    pub(crate) newest: Option<(i64, f64)>,
     /// Later samples belong to commits that the reader does not see.
     pub(crate) visible_to: i64,
     /// Samples in these are deleted.
     pub(crate) deleted: Vec<Interval>,
+    /// Samples that came out of order: in any order, visible in any case.
+    pub(crate) out_of_order: Vec<HeldChunk>,
+}
+
+impl HeadPart {
+    /// Nothing, all of it visible.
+    pub(super) fn empty() -> Self {
+        HeadPart {
+            chunks: Vec::new(),
+            newest: None,
+            visible_to: i64::MAX,
+            deleted: Vec::new(),
+            out_of_order: Vec::new(),
+        }
+    }
 }
 
 impl HeldChunk {
@@ -88,13 +105,19 @@ fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
 }
 
 impl Head {
-    /// Takes what reaches into `mint..=maxt`, without the last `hidden` samples; none where that is nothing.
+    /// Takes what reaches into `mint..=maxt`, without the last `hidden` samples; none where that is nothing. `latest`: only
+    /// the last sample counts, and the newest of the series often is that one: then no chunk is copied and decoded.
     pub(crate) fn hold_series(
         &self,
         state: &State,
         (mint, maxt): (i64, i64),
         hidden: u32,
+        latest: bool,
     ) -> Result<Option<HeadPart>, Error> {
+        let newest = || state.chain.newest_float().filter(|(t, _)| mint <= *t && *t <= maxt);
+        if let Some((t, v)) = newest().filter(|_| latest && hidden == 0 && state.replayed.is_none()) {
+            return Ok(Some(HeadPart { newest: Some((t, v)), ..HeadPart::empty() }));
+        }
         let mut chunks = Vec::new();
         for chain in state.chains() {
             hold(chain, mint, maxt, &mut chunks);
@@ -105,7 +128,7 @@ impl Head {
         let visible_to =
             if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
         let some = chunks.iter().any(|c| c.mint <= visible_to);
-        Ok(some.then_some(HeadPart { chunks, visible_to, deleted: Vec::new() }))
+        Ok(some.then_some(HeadPart { chunks, visible_to, ..HeadPart::empty() }))
     }
 
     /// The time of the newest sample but `hidden`: rare, so it may decode.
@@ -145,12 +168,16 @@ impl Head {
     }
 
     /// The series (by number) that satisfy the matchers and have samples in `mint..=maxt`, in order of their labels.
+    /// `latest`: of whose samples only the last counts.
     pub(crate) fn select(
         &self,
         matchers: &[model::Matcher],
         (mint, maxt): (i64, i64),
         sees: u64,
+        latest: bool,
     ) -> Result<Vec<(Labels, HeadPart)>, Error> {
+        // What is newest may be deleted: then the one before it counts.
+        let latest = latest && !self.deleted.any();
         let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
         let mut found: Vec<u32> = Vec::new();
         let mut parts: Vec<Option<HeadPart>> = Vec::new();
@@ -160,14 +187,14 @@ impl Head {
             self.with_series(ids, |id, page, slot| {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
-                match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
-                    Ok(Some(part)) => {
-                        if let Some(part) = self.deleted.mark(id, part) {
+                match self.hold_series(&series.state.lock(), (mint, maxt), hidden, latest) {
+                    Ok(part) => {
+                        let part = self.out_of_order.add_to(id, part, (mint, maxt));
+                        if let Some(part) = part.and_then(|part| self.deleted.mark(id, part)) {
                             found.push(id);
                             parts.push(Some(part));
                         }
                     }
-                    Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
             });

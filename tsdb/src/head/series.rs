@@ -155,6 +155,14 @@ impl Chain {
         self.last
     }
 
+    /// The newest sample, where it is a float that is still here.
+    pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
+        match &self.open {
+            Open::Float(chunk) if !chunk.is_empty() => self.last,
+            _ => None,
+        }
+    }
+
     /// The newest sample's histogram; none where it is a float.
     pub(crate) fn last_histogram(&self) -> Option<&NativeHistogram> {
         match &self.open {

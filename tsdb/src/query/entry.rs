@@ -26,7 +26,11 @@ pub(crate) enum Part {
 impl Part {
     fn starts(&self) -> i64 {
         match self {
-            Part::Head(part, _) => part.chunks.first().map_or(i64::MAX, |c| c.mint),
+            Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
+            Part::Head(part, _) => {
+                let late = part.out_of_order.iter().map(|c| c.mint);
+                part.chunks.first().map(|c| c.mint).into_iter().chain(late).min().unwrap_or(i64::MAX)
+            }
             Part::Block { chunks, .. } => chunks.first().map_or(i64::MAX, |c| c.mint),
         }
     }
@@ -72,8 +76,15 @@ impl SeriesEntry {
         for part in &self.parts {
             match part {
                 Part::Head(part, view) => {
-                    let range = (mint, maxt.min(part.visible_to));
-                    for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
+                    if let Some((t, v)) = part.newest.filter(|(t, _)| mint <= *t && *t <= maxt) {
+                        let at = out.len();
+                        out.push_float(t, v);
+                        rising &= continues(&out.ts, start, at);
+                    }
+                    let in_order = part.chunks.iter().map(|c| (c, maxt.min(part.visible_to)));
+                    let all = in_order.chain(part.out_of_order.iter().map(|c| (c, maxt)));
+                    for (chunk, maxt) in all.filter(|(c, to)| c.mint <= *to && c.maxt >= mint) {
+                        let range = (mint, maxt);
                         let at = out.len();
                         chunk.read(&view.reader, range, out, &self.labels)?;
                         if !part.deleted.is_empty() {
