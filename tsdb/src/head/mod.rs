@@ -3,6 +3,7 @@
 mod appender;
 pub(crate) mod cut;
 mod delete;
+mod ended;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
@@ -94,6 +95,10 @@ pub(crate) struct Head {
     /// Times of the samples held: `i64::MAX` and `i64::MIN` where there are none.
     min_time: AtomicI64,
     max_time: AtomicI64,
+    /// Newest sample when ended series left early for the last time; `i64::MIN` before.
+    ended_left: AtomicI64,
+    /// Series that left early, and the log's segment of that time: older ones name them.
+    left: Mutex<Vec<(u32, u32)>>,
     pub(crate) replay: replay::Progress,
     group_sync: GroupSync,
     /// What is deleted of the samples held.
@@ -153,6 +158,8 @@ impl Head {
             held_from: AtomicI64::new(min_valid),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
+            ended_left: AtomicI64::new(i64::MIN),
+            left: Mutex::default(),
             replay,
             group_sync: GroupSync::default(),
             deleted: delete::Deleted::default(),
