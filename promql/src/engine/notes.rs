@@ -34,6 +34,11 @@ impl Notes {
         self.add(Level::Info, pos, text.into());
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.with(|set| set.len())
+    }
+
     /// A warning from storage, without a place.
     pub(crate) fn plain(&self, text: String) {
         self.0.with(|set| set.insert((Level::Warning, usize::MAX, text)));
