@@ -2,7 +2,7 @@
 
 use model::{FloatHistogram, Labels, Matcher};
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
-use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,22 +85,25 @@ impl Appender for TsdbAppender {
     fn append(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        self.0.append(series.0, labels, t, v).map(SeriesRef).map_err(append_error)
+        match self.0.append_known(series.0, t, v) {
+            Some(result) => result.map(|()| series).map_err(append_error),
+            None => self.0.append(0, &labels(), t, v).map(SeriesRef).map_err(append_error),
+        }
     }
 
     fn append_histogram(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
         let h = h.clone().into();
-        self.0.append_histogram(series.0, labels, t, &h).map(SeriesRef).map_err(append_error)
+        self.0.append_histogram(series.0, &labels(), t, &h).map(SeriesRef).map_err(append_error)
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

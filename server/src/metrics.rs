@@ -76,6 +76,11 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| {
         &m.wal_corruptions
     }),
+    (
+        "prometheus_tsdb_mmap_chunk_corruptions_total",
+        "Damaged chunks met in head chunk files when a block was cut.",
+        |m| &m.head_chunk_corruptions,
+    ),
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
     ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| {
         &m.wal_fsync_failures

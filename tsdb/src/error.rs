@@ -80,6 +80,15 @@ pub enum AppendError {
     /// A native histogram that contradicts itself.
     #[error(transparent)]
     InvalidHistogram(#[from] model::histogram::Invalid),
+    /// An exemplar older than the newest of its series.
+    #[error("out of order exemplar")]
+    OutOfOrderExemplar,
+    /// An exemplar with more than 128 characters in its labels.
+    #[error("label length for exemplar exceeds maximum of 128 UTF-8 characters")]
+    ExemplarLabelsTooLong,
+    /// An exemplar of a series that has no samples.
+    #[error("exemplar of an unknown series")]
+    UnknownSeries,
     /// The storage cannot take it now (full disk, …).
     #[error("storage: {0}")]
     Storage(String),

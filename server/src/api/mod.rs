@@ -44,6 +44,8 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .route("/status/walreplay", get(status::wal_replay))
         .route("/write", post(write::handle))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .fallback(|| async { ApiError::new(ErrorType::NotFound, "no such endpoint") })
 }
 

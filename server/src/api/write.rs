@@ -318,6 +318,8 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
         }
     }
     appender.commit().map_err(storage)?;
+    // What is acknowledged is on disk: also what an earlier attempt of the same request brought.
+    db.sync().map_err(|e| ApiError::new(ErrorType::Internal, e))?;
     Ok(outcome)
 }
 

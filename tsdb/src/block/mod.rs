@@ -13,7 +13,7 @@ mod dirs;
 mod index;
 pub mod meta;
 mod open;
-mod tombstones;
+pub(crate) mod tombstones;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ mod xor;
 mod xor2;
 
 pub use dense::DenseEncoder;
+pub(crate) use histogram::forget_reset;
 pub use histogram::{HistogramChunk, decode_histograms, decode_native};
 pub use samples::{Columns, FloatColumns, HistogramForm, Samples};
 pub use xor::{XorChunk, XorIter, decode_xor};

@@ -3,7 +3,7 @@
 mod merge;
 mod plan;
 
-pub use merge::compact;
+pub use merge::{compact, rewrite};
 pub use plan::{plan, ranges};
 
 /// Blocks of out-of-order samples carry this hint; so does what is made of such blocks alone.

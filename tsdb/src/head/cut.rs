@@ -49,7 +49,7 @@ impl Head {
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
             let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0, false);
-            written = part.and_then(|part| match part {
+            written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
                 Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
                 None => Ok(()),
             });
@@ -64,7 +64,7 @@ impl Head {
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 
-    fn write_series(
+    pub(super) fn write_series(
         &self,
         writer: &mut BlockWriter,
         id: u32,
@@ -115,7 +115,7 @@ impl Head {
             }
             chunks.push(chunk);
         }
-        Ok(HeadPart { chunks, newest: None, visible_to: part.visible_to })
+        Ok(HeadPart { chunks, deleted: part.deleted.clone(), ..HeadPart::empty() })
     }
 }
 
@@ -129,7 +129,8 @@ fn prepare(
 ) -> Result<Vec<Ready>, Error> {
     let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
     let apart = part.chunks.windows(2).all(|pair| pair[0].maxt < pair[1].mint);
-    if within && apart {
+    let whole = !part.chunks.iter().any(|c| part.deleted.iter().any(|d| d.overlaps(c.mint, c.maxt)));
+    if within && apart && whole {
         let mut ready = Vec::with_capacity(part.chunks.len());
         for chunk in &part.chunks {
             let (encoding, bytes) = match &chunk.data {
@@ -148,6 +149,7 @@ fn prepare(
     for chunk in &part.chunks {
         chunk.read(reader, (mint, maxt), &mut samples, labels)?;
     }
+    samples.retain_from(0, |t| !part.deleted.iter().any(|d| d.contains(t)));
     samples.sort_from(0);
     let mut ready = Vec::new();
     let Ok(()) = samples.encode(samples_per_chunk, |mint, maxt, encoding, data| {

@@ -2,8 +2,11 @@
 
 mod appender;
 pub(crate) mod cut;
+mod delete;
+pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
+pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
 mod refs;
@@ -26,6 +29,7 @@ use crate::disk::Disk;
 use crate::error::{AppendError, Error};
 use crate::options::Options;
 use crate::stats::Metrics;
+use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
 use index::Index;
 use isolation::Isolation;
@@ -34,6 +38,8 @@ use series::{CutRule, FullData, PAGE_SLOTS, Page};
 
 /// Where the log lies in the database's directory.
 pub(crate) const WAL_DIR: &str = "wal";
+/// Where the log of samples lies that came out of order.
+pub(crate) const WBL_DIR: &str = "wbl";
 /// Where head chunk files lie.
 pub(crate) const CHUNKS_DIR: &str = "chunks_head";
 
@@ -41,6 +47,22 @@ pub(crate) const CHUNKS_DIR: &str = "chunks_head";
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) wal: Wal,
+    /// That of samples that came out of order, once there were any.
+    wbl: Option<Wal>,
+}
+
+impl Log {
+    /// The log of samples that came out of order; begun where there is none yet.
+    fn wbl(&mut self, disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<&mut Wal, wal::Error> {
+        match &mut self.wbl {
+            Some(wbl) => Ok(wbl),
+            none => Ok(none.insert(Wal::open(disk.clone(), &dir.join(WBL_DIR), wal_options(options))?)),
+        }
+    }
+}
+
+fn wal_options(options: &Options) -> WalOptions {
+    WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression }
 }
 
 /// The newest samples of all series.
@@ -73,6 +95,11 @@ pub(crate) struct Head {
     min_time: AtomicI64,
     max_time: AtomicI64,
     pub(crate) replay: replay::Progress,
+    group_sync: GroupSync,
+    /// What is deleted of the samples held.
+    deleted: delete::Deleted,
+    pub(crate) out_of_order: ooo::OutOfOrder,
+    pub(crate) exemplars: exemplars::Exemplars,
     /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
     old_refs: Mutex<replay::OldRefs>,
 }
@@ -88,12 +115,18 @@ impl Head {
         now_ms: i64,
     ) -> Result<Self, Error> {
         let wal_dir = dir.join(WAL_DIR);
+        wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
-        let wal_options =
-            WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression };
-        let wal = Wal::open(disk.clone(), &wal_dir, wal_options)?;
-        let replay = replay::Progress::new(&*disk, &wal_dir, segments, now_ms)?;
+        let wal = Wal::open(disk.clone(), &wal_dir, wal_options(&options))?;
+        let wbl_segments = wal::segments(&*disk, &dir.join(WBL_DIR))?;
+        let mut log = Log { wal, wbl: None };
+        if !wbl_segments.is_empty() {
+            log.wbl(&disk, dir, &options)?;
+        }
+        let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, now_ms)?;
+        let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms);
+        let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
         replay::set_chunks_aside(&*disk, dir)?;
         let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
         chunks.for_each(|_| {})?;
@@ -110,7 +143,7 @@ impl Head {
             refs: Mutex::new(refs),
             index: RwLock::default(),
             pages: RwLock::default(),
-            log: Mutex::new(Log { wal }),
+            log: Mutex::new(log),
             chunks: Mutex::new(chunks),
             full: Mutex::default(),
             isolation: Isolation::default(),
@@ -121,6 +154,10 @@ impl Head {
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
             replay,
+            group_sync: GroupSync::default(),
+            deleted: delete::Deleted::default(),
+            out_of_order,
+            exemplars,
             old_refs: Mutex::default(),
         })
     }
@@ -226,6 +263,7 @@ impl Head {
     }
 
     fn flush_series(&self, id: u32) -> Result<(), Error> {
+        self.flush_out_of_order(id)?;
         let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(()) };
         let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(()) };
         let in_memory: Vec<_> = {
@@ -252,14 +290,22 @@ impl Head {
         Ok(())
     }
 
+    /// [`Head::sync`], once for all who call it at the same time.
+    pub(crate) fn sync_shared(&self) -> Result<(), Error> {
+        self.group_sync.run(|| self.sync())
+    }
+
     /// Makes all that was committed survive a power cut.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         // The syncer is taken under the lock, the wait is not: commits go on meanwhile.
-        let (syncer, segment) = {
+        let (syncer, wbl, segment) = {
             let log = self.log.lock();
-            (log.wal.syncer(), log.wal.last_segment())
+            (log.wal.syncer(), log.wbl.as_ref().map(Wal::syncer), log.wal.last_segment())
         };
         syncer.sync()?;
+        if let Some(wbl) = wbl {
+            wbl.sync()?;
+        }
         self.metrics.wal_fsyncs.fetch_add(1, Relaxed);
         self.refs.lock().note_segment(segment)?;
         Ok(())

@@ -6,6 +6,7 @@ use model::Labels;
 
 use super::Head;
 use super::series::{Chain, FullData, PAGE_SLOTS, Page, State};
+use crate::block::Interval;
 use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
 use crate::chunk::{self, Columns, Encoding, HistogramForm, Samples};
 use crate::error::Error;
@@ -37,6 +38,23 @@ pub(crate) struct HeadPart {
     pub(crate) newest: Option<(i64, f64)>,
     /// Later samples belong to commits that the reader does not see.
     pub(crate) visible_to: i64,
+    /// Samples in these are deleted.
+    pub(crate) deleted: Vec<Interval>,
+    /// Samples that came out of order: in any order, visible in any case.
+    pub(crate) out_of_order: Vec<HeldChunk>,
+}
+
+impl HeadPart {
+    /// Nothing, all of it visible.
+    pub(super) fn empty() -> Self {
+        HeadPart {
+            chunks: Vec::new(),
+            newest: None,
+            visible_to: i64::MAX,
+            deleted: Vec::new(),
+            out_of_order: Vec::new(),
+        }
+    }
 }
 
 impl HeldChunk {
@@ -98,7 +116,7 @@ impl Head {
     ) -> Result<Option<HeadPart>, Error> {
         let newest = || state.chain.newest_float().filter(|(t, _)| mint <= *t && *t <= maxt);
         if let Some((t, v)) = newest().filter(|_| latest && hidden == 0 && state.replayed.is_none()) {
-            return Ok(Some(HeadPart { chunks: Vec::new(), newest: Some((t, v)), visible_to: i64::MAX }));
+            return Ok(Some(HeadPart { newest: Some((t, v)), ..HeadPart::empty() }));
         }
         let mut chunks = Vec::new();
         for chain in state.chains() {
@@ -109,11 +127,8 @@ impl Head {
         }
         let visible_to =
             if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
-        Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart {
-            chunks,
-            newest: None,
-            visible_to,
-        }))
+        let some = chunks.iter().any(|c| c.mint <= visible_to);
+        Ok(some.then_some(HeadPart { chunks, visible_to, ..HeadPart::empty() }))
     }
 
     /// The time of the newest sample but `hidden`: rare, so it may decode.
@@ -161,6 +176,8 @@ impl Head {
         sees: u64,
         latest: bool,
     ) -> Result<Vec<(Labels, HeadPart)>, Error> {
+        // What is newest may be deleted: then the one before it counts.
+        let latest = latest && !self.deleted.any();
         let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
         let mut found: Vec<u32> = Vec::new();
         let mut parts: Vec<Option<HeadPart>> = Vec::new();
@@ -171,11 +188,13 @@ impl Head {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden, latest) {
-                    Ok(Some(part)) => {
-                        found.push(id);
-                        parts.push(Some(part));
+                    Ok(part) => {
+                        let part = self.out_of_order.add_to(id, part, (mint, maxt));
+                        if let Some(part) = part.and_then(|part| self.deleted.mark(id, part)) {
+                            found.push(id);
+                            parts.push(Some(part));
+                        }
                     }
-                    Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
             });

@@ -4,21 +4,25 @@
 //! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use model::NativeHistogram;
+use model::{Labels, NativeHistogram, Value};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
+use super::exemplars::Exemplar;
+use super::ooo::Inserted;
 use super::series::{FullData, Outcome, PAGE_SLOTS};
-use super::{CHUNKS_DIR, Head, WAL_DIR};
+use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
+use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::read::SegmentsReader;
-use crate::wal::records::{RecordType, decode_histograms, decode_samples, decode_series};
+use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
 use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
@@ -48,6 +52,8 @@ pub struct ReplayStatus {
 pub(crate) struct Progress {
     checkpoint: Option<PathBuf>,
     segments: Vec<u32>,
+    /// Segments of the log of samples that came out of order.
+    wbl_segments: Vec<u32>,
     current: AtomicU32,
     done: AtomicBool,
     stop: AtomicBool,
@@ -84,6 +90,7 @@ impl Progress {
         disk: &dyn Disk,
         wal_dir: &Path,
         mut segments: Vec<u32>,
+        wbl_segments: Vec<u32>,
         now_ms: i64,
     ) -> Result<Self, wal::Error> {
         let checkpoint = checkpoint::last(disk, wal_dir)?;
@@ -97,6 +104,7 @@ impl Progress {
             ended: Default::default(),
             checkpoint: checkpoint.map(|(dir, _)| dir),
             segments,
+            wbl_segments,
             opened_at_ms: now_ms,
             newest: AtomicI64::new(i64::MIN),
         })
@@ -181,7 +189,10 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS);
+    let workers = match head.options.threads {
+        true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
+        false => 1, // the chunks that it fills come in the same order in each run
+    };
     let newest = std::thread::scope(|scope| {
         let mut senders = Vec::new();
         let mut threads = Vec::new();
@@ -286,13 +297,27 @@ struct Reading<'a> {
     skipped: u64,
     /// Samples before it are not wanted.
     oldest: i64,
+    /// Whether samples are read that came out of order.
+    out_of_order: bool,
+    /// The newest exemplars, as many as are kept.
+    exemplars: VecDeque<(Labels, Exemplar)>,
 }
 
 impl<'a> Reading<'a> {
     fn new(head: &'a Head, senders: Vec<SyncSender<Batch>>) -> Self {
         let batches = senders.iter().map(|_| Batch::new()).collect();
         let oldest = head.min_valid();
-        Reading { head, senders, batches, ids: FxHashMap::default(), unknown: 0, skipped: 0, oldest }
+        Reading {
+            head,
+            senders,
+            batches,
+            ids: FxHashMap::default(),
+            unknown: 0,
+            skipped: 0,
+            oldest,
+            out_of_order: false,
+            exemplars: VecDeque::new(),
+        }
     }
 
     fn read_all(&mut self) {
@@ -310,6 +335,11 @@ impl<'a> Reading<'a> {
                 self.lost(&wal::Error::Gap { dir: dir.clone(), before, after: segment });
             }
             head.replay.current.store(segment, Relaxed);
+            self.read_segment(&dir, segment);
+        }
+        self.out_of_order = true;
+        let dir = head.dir.join(WBL_DIR);
+        for &segment in &head.replay.wbl_segments {
             self.read_segment(&dir, segment);
         }
     }
@@ -333,18 +363,18 @@ impl<'a> Reading<'a> {
             }
             Ok(reader.torn_tail())
         });
-        match torn {
-            Ok(None) => {}
-            Ok(Some((_, offset))) => {
-                tracing::info!(
-                    segment,
-                    offset,
-                    "the write-ahead log ends within a record, as after a crash: cut there"
-                );
-                if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
-                    tracing::warn!(%error, "cannot cut the torn end of a segment");
-                }
-            }
+        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
+        let whole = torn.and_then(|torn| match torn {
+            None => Ok(()),
+            Some((segment, offset)) => Err(wal::Error::Corrupt {
+                path: wal::segment_path(dir, segment),
+                segment,
+                offset,
+                reason: "the segment ends within a record",
+            }),
+        });
+        match whole {
+            Ok(()) => {}
             Err(error) => {
                 self.lost(&error);
                 if let wal::Error::Corrupt { path, offset, .. } = &error
@@ -369,6 +399,10 @@ impl<'a> Reading<'a> {
             Some(RecordType::Samples | RecordType::SamplesV2) => {
                 decode_samples(record, |reference, t, v| self.sample(reference, t, v, None))
             }
+            Some(RecordType::Tombstones) => self.deletions(record),
+            Some(RecordType::Exemplars) => self.exemplars(record),
+            // Metadata is taken from scrapes; markers say what head chunk files hold, which are written anew from the log.
+            Some(RecordType::Metadata | RecordType::MmapMarkers) => Ok(()),
             Some(
                 RecordType::HistogramSamples
                 | RecordType::FloatHistogramSamples
@@ -393,6 +427,32 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn exemplars(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let limit = self.head.exemplars.limit();
+        let Record::Exemplars(all) = decode(record)? else { return Ok(()) };
+        for e in all.into_iter().filter(|_| limit > 0) {
+            let Some(&id) = self.ids.get(&e.ref_) else { continue };
+            if self.exemplars.len() == limit {
+                self.exemplars.pop_front();
+            }
+            let series = self.head.index.read().labels(id);
+            self.exemplars.push_back((series, Exemplar { labels: e.labels, t: e.t, v: e.v }));
+        }
+        Ok(())
+    }
+
+    fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
+        let oldest = self.oldest;
+        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+            match self.ids.get(&deleted.ref_) {
+                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
+                None => self.unknown += 1,
+            }
+        }
+        Ok(())
+    }
+
     /// Hands a sample to the worker of its series.
     #[inline]
     fn sample(&mut self, reference: u64, t: i64, v: f64, histogram: Option<NativeHistogram>) {
@@ -402,6 +462,14 @@ impl<'a> Reading<'a> {
             }
             return;
         };
+        if self.out_of_order {
+            let value = histogram.map_or(Value::Float(v), Value::Histogram);
+            if self.head.out_of_order.insert(id, t, value) == Inserted::AddedAndCut {
+                self.head.queue_full(vec![id]);
+            }
+            self.head.metrics.samples_replayed.fetch_add(1, Relaxed);
+            return;
+        }
         let worker = id as usize / PAGE_SLOTS % self.batches.len();
         let batch = &mut self.batches[worker];
         if let Some(h) = histogram {
@@ -432,6 +500,7 @@ impl<'a> Reading<'a> {
             );
         }
         self.head.metrics.wal_unknown_samples.fetch_add(unknown, Relaxed);
+        self.head.exemplars.prepend(self.exemplars);
         self.head.old_refs.lock().ids = self.ids;
     }
 }

@@ -30,11 +30,12 @@ impl Head {
             }
             if let Some(oldest) = state.chains().filter_map(|c| c.min_time()).min() {
                 self.min_time.fetch_min(oldest.max(mint), SeqCst);
-            } else if state.is_idle() {
+            } else if state.is_idle() && !self.out_of_order.has(id) {
                 idle.push(id);
             }
         });
         self.remove_idle(&idle);
+        self.deleted.truncate(mint, &idle);
         if self.min_time.load(SeqCst) == i64::MAX {
             // Nothing is left; what comes next may be of any time from `mint` on.
             let _log = self.log.lock();
@@ -54,7 +55,8 @@ impl Head {
         if let Some((mint, mark)) = *unneeded
             && self.isolation.is_past(mark)
         {
-            self.chunks.lock().truncate(mint)?;
+            let needed = self.out_of_order.first_file().unwrap_or(u32::MAX);
+            self.chunks.lock().truncate_before(mint, needed)?;
             *unneeded = None;
         }
         Ok(())
@@ -69,7 +71,7 @@ impl Head {
         self.with_series(candidates, |id, page, slot| {
             let Some(series) = page.series(slot) else { return };
             let mut state = series.state.lock();
-            if state.dead || !state.is_idle() {
+            if state.dead || !state.is_idle() || self.out_of_order.has(id) {
                 return;
             }
             state.dead = true;
@@ -94,7 +96,7 @@ impl Head {
     /// How many chunks are held.
     pub(crate) fn num_chunks(&self) -> u64 {
         let ids: Vec<u32> = self.index.read().ids().to_vec();
-        let mut chunks = 0;
+        let mut chunks = self.out_of_order.num_chunks();
         self.with_series(&ids, |_, page, slot| {
             if let Some(series) = page.series(slot) {
                 chunks += series.state.lock().chains().map(|c| c.num_chunks() as u64).sum::<u64>();
@@ -145,7 +147,7 @@ impl Head {
         checkpoint::remove_before(&*self.disk, &wal_dir, last)?;
         self.metrics.checkpoints.fetch_add(1, Relaxed);
         let mut old_refs = self.old_refs.lock();
-        if old_refs.newest < mint && self.replay.status().max <= last {
+        if old_refs.newest < mint && self.replay.status().max <= last && !self.out_of_order.any() {
             // No sample under an old number is left anywhere.
             old_refs.ids = Default::default();
         }

@@ -27,7 +27,10 @@ impl Part {
     fn starts(&self) -> i64 {
         match self {
             Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
-            Part::Head(part, _) => part.chunks.first().map_or(i64::MAX, |c| c.mint),
+            Part::Head(part, _) => {
+                let late = part.out_of_order.iter().map(|c| c.mint);
+                part.chunks.first().map(|c| c.mint).into_iter().chain(late).min().unwrap_or(i64::MAX)
+            }
             Part::Block { chunks, .. } => chunks.first().map_or(i64::MAX, |c| c.mint),
         }
     }
@@ -78,10 +81,15 @@ impl SeriesEntry {
                         out.push_float(t, v);
                         rising &= continues(&out.ts, start, at);
                     }
-                    let range = (mint, maxt.min(part.visible_to));
-                    for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
+                    let in_order = part.chunks.iter().map(|c| (c, maxt.min(part.visible_to)));
+                    let all = in_order.chain(part.out_of_order.iter().map(|c| (c, maxt)));
+                    for (chunk, maxt) in all.filter(|(c, to)| c.mint <= *to && c.maxt >= mint) {
+                        let range = (mint, maxt);
                         let at = out.len();
                         chunk.read(&view.reader, range, out, &self.labels)?;
+                        if !part.deleted.is_empty() {
+                            out.retain_from(at, |t| !part.deleted.iter().any(|d| d.contains(t)));
+                        }
                         rising &= continues(&out.ts, start, at);
                     }
                 }
@@ -89,11 +97,8 @@ impl SeriesEntry {
                     for chunk in chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint) {
                         let at = out.len();
                         let (encoding, data) = block.chunk(chunk.ref_)?;
-                        out.read_chunk(encoding, data, mint, maxt).map_err(|source| Error::Chunk {
-                            series: self.labels.to_string(),
-                            mint: chunk.mint,
-                            maxt: chunk.maxt,
-                            source,
+                        out.read_chunk(encoding, data, mint, maxt).map_err(|e| {
+                            block.damaged_chunk(chunk.ref_, format!("series {}: {e}", self.labels))
                         })?;
                         if !deleted.is_empty() {
                             out.retain_from(at, |t| !deleted.iter().any(|d| d.contains(t)));

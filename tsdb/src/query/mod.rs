@@ -49,7 +49,7 @@ impl Querier {
     }
 
     fn head_reaches(&self, maxt: i64) -> bool {
-        maxt >= self.db.head.held_from()
+        maxt >= self.db.head.held_from() || self.db.head.out_of_order.reaches(maxt)
     }
 
     /// The series that satisfy all matchers and have samples in `mint..=maxt` (milliseconds), in order of their labels.
@@ -207,7 +207,7 @@ fn select_block(
             continue;
         }
         let deleted = if block.has_tombstones() { block.tombstones(SeriesRef(series)) } else { Vec::new() };
-        if within.iter().all(|c| deleted.iter().any(|d| d.mint <= c.mint && c.maxt <= d.maxt)) {
+        if within.iter().all(|c| deleted.iter().any(|d| d.covers(c.mint, c.maxt))) {
             continue;
         }
         found.push((labels, Part::Block { block: block.clone(), chunks: within, deleted }));

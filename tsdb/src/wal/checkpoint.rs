@@ -100,7 +100,17 @@ pub fn remove_before(disk: &dyn Disk, wal_dir: &Path, segment: u32) -> Result<()
             disk.remove_dir_all(&dir)?;
         }
     }
-    for entry in disk.list(wal_dir)? {
+    remove_unfinished(disk, wal_dir)
+}
+
+/// Removes checkpoints that were left half-written.
+pub fn remove_unfinished(disk: &dyn Disk, wal_dir: &Path) -> Result<(), Error> {
+    let entries = match disk.list(wal_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.is_not_found() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    for entry in entries {
         if entry.is_dir && entry.name.starts_with("checkpoint.") && entry.name.ends_with(".tmp") {
             disk.remove_dir_all(&wal_dir.join(entry.name))?;
         }

@@ -13,7 +13,7 @@ use data::{Series, floats_and_histograms};
 use model::{MatchOp, Matcher, NativeHistogram};
 use peer::{Prometheus, program};
 use runtime::clock::ManualClock;
-use tsdb::{Db, Options, Samples};
+use tsdb::{Db, Options, Retention, Samples};
 
 /// The path of a peer, or the test ends with a word.
 macro_rules! peer_or_skip {
@@ -30,7 +30,8 @@ macro_rules! peer_or_skip {
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
-    let db = Db::open(dir, Options { retention_ms: None, ..options }, ManualClock::at(newest)).unwrap();
+    let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
+        .unwrap();
     while !db.replay_status().done {
         std::thread::yield_now();
     }
@@ -112,5 +113,49 @@ fn pharos_reads_what_prometheus_wrote() {
         drop(db);
         // and on with what both wrote
         peer::assert_reads(&prometheus, dir.path(), &series);
+    }
+}
+
+const WINDOW: &str = "storage: {tsdb: {out_of_order_time_window: 10h}}\n";
+
+fn with_window() -> Options {
+    Options { out_of_order_window_ms: 10 * 3_600_000, ..Options::default() }
+}
+
+#[test]
+fn out_of_order_samples_prometheus_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    let series = floats_and_histograms();
+    let (begin, end) = data::split(&series);
+    let server = Prometheus::start(&prometheus, dir.path(), WINDOW, &[]);
+    server.write(&end);
+    server.write(&begin);
+    server.kill();
+    let db = open(dir.path(), &series, with_window());
+    same(&read(&db), &series);
+    // they leave the log for blocks
+    db.maintain().unwrap();
+    same(&read(&db), &series);
+    drop(db);
+    peer::assert_reads_with(&prometheus, dir.path(), WINDOW, &series);
+}
+
+#[test]
+fn out_of_order_samples_pharos_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    for maintain in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let series = floats_and_histograms();
+        let (begin, end) = data::split(&series);
+        let db = open(dir.path(), &series, Options { background: false, ..with_window() });
+        append(&db, &end);
+        append(&db, &begin);
+        if maintain {
+            db.maintain().unwrap();
+        }
+        same(&read(&db), &series);
+        drop(db);
+        peer::assert_reads_with(&prometheus, dir.path(), WINDOW, &series);
     }
 }

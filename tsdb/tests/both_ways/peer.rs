@@ -19,7 +19,13 @@ pub(crate) fn program(variable: &str) -> Option<PathBuf> {
 /// Compares what Prometheus answers on a directory with what was written. Staleness marks are left out: no query shows them.
 #[track_caller]
 pub(crate) fn assert_reads(program: &Path, dir: &Path, expected: &[Series]) {
-    let server = Prometheus::start(program, dir, "{}", &[]);
+    assert_reads_with(program, dir, "{}", expected);
+}
+
+/// The same, with a configuration.
+#[track_caller]
+pub(crate) fn assert_reads_with(program: &Path, dir: &Path, config: &str, expected: &[Series]) {
+    let server = Prometheus::start(program, dir, config, &[]);
     let newest = expected.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
     let query = "%7B__name__%3D~%22.%2B%22%7D%5B100d%5D";
     let (status, answer) = server.get(&format!("/api/v1/query?query={query}&time={}", newest / 1000 + 1));

@@ -102,6 +102,19 @@ fn decode(
     Ok(())
 }
 
+/// Takes back what a chunk says of the histogram before its first, for when that one changes: whether a counter began anew
+/// is then for readers to find out. Chunks of gauges and of floats stay as they are.
+pub(crate) fn forget_reset(encoding: Encoding, data: &mut [u8]) {
+    let at = match encoding {
+        Encoding::Xor | Encoding::Xor2 => return,
+        Encoding::Histogram | Encoding::FloatHistogram => 2,
+        Encoding::HistogramSt | Encoding::FloatHistogramSt => 0,
+    };
+    if let Some(flags) = data.get_mut(at).filter(|flags| **flags & GAUGE != GAUGE) {
+        *flags &= !GAUGE;
+    }
+}
+
 /// What histogram chunks have beyond bits and plain numbers.
 impl Cursor<'_> {
     /// A count of things of at least `bits` bits each; no more than can follow.
