@@ -177,3 +177,37 @@ fn extremes_do_not_overflow() {
         }
     }
 }
+
+/// What stands in a query twice is read once; values, samples counted and annotations are as if it had been read twice.
+#[test]
+fn repeated_parts_give_the_same() {
+    let storage = storage(8, 40);
+    let run = |query: &str| {
+        let expr = parse(query).unwrap();
+        let options = QueryOptions { text: query.to_owned(), ..QueryOptions::default() };
+        Engine::default().range(&storage, &expr, 60_000, 500_000, 30_000, &options).unwrap()
+    };
+    for (twice, once) in [
+        ("sum(rate(m_total[2m])) + sum(rate(m_total[2m]))", "2 * sum(rate(m_total[2m]))"),
+        ("(m_total + m_total) - m_total", "m_total * 1"),
+        ("m_total > 10 and m_total > 10", "m_total > 10"),
+        (
+            "max_over_time(sum(m_total)[2m:30s]) / sum(m_total)",
+            "max_over_time(sum(m_total)[2m:30s]) / sum(m_total * 1)",
+        ),
+    ] {
+        let (a, b) = (run(twice), run(once));
+        assert_eq!(format!("{:?}", a.value), format!("{:?}", b.value), "{twice}");
+    }
+    let (one, two) = (run("sum(m_total)"), run("sum(m_total) + sum(m_total)"));
+    assert_eq!(two.stats.total_samples, 2 * one.stats.total_samples);
+    assert_eq!(two.stats.series, 2 * one.stats.series);
+    let warned =
+        run("sum(rate(m_total[2m])) + histogram_quantile(2, m_total) + histogram_quantile(2, m_total)");
+    assert_eq!(
+        warned.warnings.iter().filter(|w| w.contains("quantile value")).count(),
+        2,
+        "{:?}",
+        warned.warnings
+    );
+}

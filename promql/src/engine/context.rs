@@ -4,6 +4,7 @@ use super::column::{OutSeries, Val, is_absent};
 use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
+use super::shared::Shared;
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span};
 use crate::storage::Queryable;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -49,6 +50,8 @@ pub(crate) struct Ctx<'a> {
     failed: AtomicBool,
     pub(crate) touched: AtomicU64,
     pub(crate) series: AtomicU64,
+    /// What stands in the query more than once.
+    pub(crate) shared: Shared,
 }
 
 /// Times beyond this (a hundred million years) are out of range, so that windows around them do not overflow.
@@ -69,6 +72,9 @@ impl<'a> Ctx<'a> {
         (query_start, query_end, query_step): (i64, i64, i64),
     ) -> Self {
         let lookback = options.lookback_delta.unwrap_or(engine.lookback_delta_ms);
+        let stats_only = stats_only(expr);
+        // the same text reads histograms in two ways, depending on what stands around it
+        let shared = if stats_only.is_empty() { Shared::find(expr) } else { Shared::default() };
         Ctx {
             storage,
             engine,
@@ -79,13 +85,14 @@ impl<'a> Ctx<'a> {
             query_end,
             query_step,
             notes: Notes::default(),
-            stats_only: stats_only(expr),
+            stats_only,
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             pending: Mutex::new(None),
             failed: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             series: AtomicU64::new(0),
+            shared,
         }
     }
 
@@ -135,6 +142,17 @@ impl<'a> Ctx<'a> {
             Some(text) if self.failed.load(Ordering::Relaxed) => Err(QueryError::Execution(text.clone())),
             _ => Ok(()),
         }
+    }
+
+    /// Samples looked at and series read so far.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        (self.touched.load(Ordering::Relaxed), self.series.load(Ordering::Relaxed))
+    }
+
+    /// Adds to both, as if it had been done.
+    pub(crate) fn count(&self, touched: u64, series: u64) {
+        self.touched.fetch_add(touched, Ordering::Relaxed);
+        self.series.fetch_add(series, Ordering::Relaxed);
     }
 
     /// Adds to the samples looked at.

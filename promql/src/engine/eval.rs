@@ -17,10 +17,21 @@ use rayon::prelude::*;
 /// The value of an expression at all steps.
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let before = ctx.held();
+    let fresh = match ctx.shared.recall(ctx, expr, steps) {
+        Ok(val) => {
+            ctx.hold(before.saturating_add(size(&val)), "an intermediate result")?;
+            return Ok(val);
+        }
+        Err(fresh) => fresh,
+    };
     let once = steps.n > 1 && is_invariant(expr);
     let val =
         if once { broadcast(node(ctx, expr, steps.first())?, steps.n) } else { node(ctx, expr, steps)? };
     ctx.hold(before.saturating_add(size(&val)), "an intermediate result")?;
+    if let Some(fresh) = fresh {
+        ctx.would_hold(size(&val), "a part that stands in the query more than once")?;
+        ctx.shared.keep(ctx, fresh, &val);
+    }
     Ok(val)
 }
 

@@ -24,6 +24,7 @@ mod range_fn;
 mod result;
 mod sampling;
 mod select;
+mod shared;
 mod topk;
 mod window;
 

@@ -163,10 +163,17 @@ pub(crate) fn select(
     hints: &SelectHints,
 ) -> Result<Vec<Arc<dyn Series>>, QueryError> {
     ctx.options.cancel.check()?;
-    let Selection { series, warnings } = ctx.storage.select(&selector.matchers, hints)?;
-    for warning in warnings {
-        ctx.notes.plain(warning);
-    }
+    let series = match ctx.shared.selected(&selector.matchers, hints) {
+        Some(series) => series,
+        None => {
+            let Selection { series, warnings } = ctx.storage.select(&selector.matchers, hints)?;
+            for warning in warnings {
+                ctx.notes.plain(warning);
+            }
+            ctx.shared.select(&selector.matchers, hints, &series);
+            series
+        }
+    };
     ctx.series.fetch_add(series.len() as u64, std::sync::atomic::Ordering::Relaxed);
     Ok(series)
 }
