@@ -5,7 +5,7 @@ use crate::ast::{
     VectorMatching, VectorSelector,
 };
 use crate::parser::quote;
-use model::float::format_general;
+use model::float::{format_general, format_plain};
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -66,7 +66,7 @@ fn number(f: &mut Formatter<'_>, value: f64, is_duration: bool) -> fmt::Result {
     if is_duration {
         return f.write_str(&model::duration::format_ms((value * 1000.0).round() as i64));
     }
-    f.write_str(&format_general(value))
+    f.write_str(&format_plain(value))
 }
 
 fn label_list(labels: &[String]) -> String {
