@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(series, [r#"{__name__="a", job="p", x="1"} 2 @7"#, r#"{__name__="b", job="p"} 3 @5"#]);
         let v1 = message.encode_v1();
         // series, its first label: name and value
-        assert_eq!(&v1[..17], b"\x0a\x2f\x0a\x0d\x0a\x08__name__\x12\x01a");
+        assert_eq!(&v1[..17], b"\x0a\x2e\x0a\x0d\x0a\x08__name__\x12\x01a");
         assert!(v1.ends_with(b"\x1a\x08\x08\x01\x12\x01a\x22\x01h"));
         let v2 = message.encode_v2();
         assert!(v2.starts_with(b"\x22\x00\x22\x08__name__\x22\x01a\x22\x03job\x22\x01p"));

@@ -324,7 +324,7 @@ mod tests {
             ),
             (job("  file_sd_configs: [{files: ['none*.json']}]\n"), vec![], Ok(0)),
             (
-                job("  static_configs: [{targets: [ok, 'http://x']}]\n"),
+                job("  relabel_configs: [{target_label: a, replacement: b}]\n  static_configs: [{targets: [ok, 'http://x']}]\n"),
                 vec![],
                 Err(r#"instance 1 in group 0: "http://x" is not a valid hostname"#),
             ),
@@ -339,7 +339,7 @@ mod tests {
                 Err("remote_write: at least one remote_write target must be specified in agent mode"),
             ),
             (
-                "alerting: {alertmanagers: [{static_configs: [{targets: ['h/x']}]}]}\n".to_owned(),
+                "alerting: {alertmanagers: [{relabel_configs: [{target_label: a, replacement: b}], static_configs: [{targets: ['h/x']}]}]}\n".to_owned(),
                 vec![],
                 Err(r#""h/x" is not a valid hostname"#),
             ),

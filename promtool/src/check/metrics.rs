@@ -67,6 +67,12 @@ struct Family {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
+    if options.lint == "none" && !options.extended {
+        return Err(Failure::new(
+            "error: at least one of --extended or linting must be enabled\n\
+             Use --extended for cardinality analysis, or remove --lint=none to enable linting",
+        ));
+    }
     let mut input = Vec::new();
     std::io::stdin().read_to_end(&mut input)?;
     let families = read(&input).map_err(|e| Failure::new(format!("error while linting: {e}")))?;

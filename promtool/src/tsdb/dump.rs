@@ -108,9 +108,7 @@ fn openmetrics_name(labels: &Labels) -> String {
         let name = if is_legacy_label_name(name) { name.to_owned() } else { quote(name) };
         pairs.push(format!("{name}={}", quote(value)));
     }
-    if !pairs.is_empty() || out.is_empty() {
-        let _ = write!(out, "{{{}}}", pairs.join(","));
-    }
+    let _ = write!(out, "{{{}}}", pairs.join(","));
     out
 }
 
@@ -166,7 +164,7 @@ mod tests {
     fn names_in_expositions() {
         for (pairs, text) in [
             (vec![("__name__", "up"), ("b", "x\"\n"), ("a", "1")], r#"up{a="1",b="x\"\n"}"#),
-            (vec![("__name__", "up")], "up"),
+            (vec![("__name__", "up")], "up{}"),
             (vec![("__name__", "my.up"), ("a.b", "1")], r#"{"my.up","a.b"="1"}"#),
             (vec![("a", "1")], r#"{a="1"}"#),
         ] {

@@ -28,7 +28,9 @@ fn check(tests: &str, expected: Expect) {
         clock: &clock,
     };
     let errors = test_file(&path, &setting).join("\n");
-    expected.assert_eq(&errors.replace(&format!("{}/", dir.path().display()), ""));
+    let errors = errors.replace(&format!("{}/", dir.path().display()), "");
+    // a first line without indentation keeps that of the others
+    expected.assert_eq(&if errors.is_empty() { errors } else { format!("said:\n{errors}") });
 }
 
 const SERIES: &str = "tests:\n- interval: 1m\n  name: t\n  team: x\n  input_series:\n  - series: 'up{job=\"j\",instance=\"i\"}'\n    values: '1 0x20'\n";
@@ -54,6 +56,7 @@ fn what_fails_is_shown() {
              promql_expr_test:\n  - {{expr: up, eval_time: 1m, exp_samples: [{{labels: up, value: 1500}}]}}\n  - {{expr: up +, eval_time: 1m}}\n  - {{expr: none, eval_time: 1m, exp_samples: [{{value: 0}}]}}\n"
         ),
         expect![[r#"
+            said:
                 name: t,
                 alertname: Down, time: 1m, 
                     exp:[
@@ -82,5 +85,10 @@ fn what_fails_is_shown() {
 
 #[test]
 fn mistakes_in_files() {
-    check("tests: [{foo: 1}]\n", expect!["test.yml: line 2: tests[0].foo: unknown field"]);
+    check(
+        "tests: [{foo: 1}]\n",
+        expect![[r#"
+            said:
+            test.yml: line 2: tests[0].foo: unknown field"#]],
+    );
 }
