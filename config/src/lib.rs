@@ -6,6 +6,7 @@ mod error;
 #[macro_use]
 mod section;
 pub mod prometheus;
+pub mod rules;
 mod secret;
 mod units;
 pub mod yaml;

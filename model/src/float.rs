@@ -24,6 +24,20 @@ pub fn format_general(v: f64) -> String {
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
+/// A float as Go's `%g` and `%v` print it: the shortest decimal, with an exponent where it is below -4 or at least 6.
+pub fn format_short(v: f64) -> String {
+    if let Some(special) = special(v) {
+        return special.to_owned();
+    }
+    let scientific = format!("{v:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return format!("{v}");
+    }
+    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
 fn special(v: f64) -> Option<&'static str> {
     match v {
         _ if v.is_nan() => Some("NaN"),
@@ -72,6 +86,18 @@ mod tests {
             (123_456_789.125, "123456789.125", "123456789.125"),
         ] {
             assert_eq!((format_plain(v).as_str(), format_general(v).as_str()), (plain, general));
+        }
+        for (v, short) in [
+            (100_000.0, "100000"),
+            (1e6, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (123_456.789, "123456.789"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-0.0, "-0"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(format_short(v), short);
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Links to the binary under these names act as the programs that it stands in for.
-const NAMES: [(&str, &str); 2] = [("prometheus", "server"), ("node_exporter", "agent")];
+const NAMES: [(&str, &str); 3] =
+    [("prometheus", "server"), ("node_exporter", "agent"), ("promtool", "promtool")];
 
 fn command() -> Command {
     Command::new("pharos")
@@ -32,6 +33,7 @@ fn command() -> Command {
             Command::new("agent")
                 .about("The metrics of a node, its containers and its share of the cluster's state"),
         ))
+        .subcommand(promtool::command())
         .subcommand(operator::Options::augment_args(
             Command::new("operator")
                 .about("Turns ServiceMonitors and Prometheus resources into running servers"),
@@ -50,10 +52,15 @@ fn arguments() -> Vec<std::ffi::OsString> {
 }
 
 fn main() -> ExitCode {
-    let command = command();
-    let matches = command.clone().get_matches_from(arguments());
     // the only failure is that somebody installed one before: then that one serves
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = arguments();
+    if arguments.get(1).is_some_and(|name| name == "promtool") {
+        // a tool, not a server: its own exit codes and errors
+        return promtool::main(arguments.into_iter().skip(2));
+    }
+    let command = command();
+    let matches = command.clone().get_matches_from(arguments);
     let Some((name, matches)) = matches.subcommand() else { return ExitCode::FAILURE };
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

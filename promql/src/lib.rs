@@ -16,5 +16,5 @@ pub mod testing;
 
 pub use engine::{Cancel, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
 pub use json::to_json;
-pub use parser::{Features, ParseError, parse, parse_selector, parse_with};
+pub use parser::{Features, ParseError, parse, parse_matchers, parse_selector, parse_with};
 pub use pretty::pretty;

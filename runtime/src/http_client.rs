@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 pub use text::Text;
-pub use tls::{TlsOptions, TlsVersion};
+pub use tls::{TlsOptions, TlsVersion, check_key_pair};
 use url::Url;
 
 /// As many as Go's client follows.

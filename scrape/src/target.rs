@@ -101,6 +101,15 @@ pub(crate) fn resolve(group: &TargetGroup, job: &Job, keep_dropped: usize) -> Re
     resolved
 }
 
+/// The first target of a group that relabelling keeps and that cannot be scraped: its index, and why.
+pub fn rejected(group: &TargetGroup, job: &Job) -> Option<(usize, String)> {
+    group.targets.iter().enumerate().find_map(|(i, own)| {
+        let one =
+            TargetGroup { source: String::new(), labels: group.labels.clone(), targets: vec![own.clone()] };
+        resolve(&one, job, 0).rejected.pop().map(|rejected| (i, rejected.reason))
+    })
+}
+
 /// The labels that relabelling begins with.
 fn discovered<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>, job: &Job) -> LabelsBuilder {
     let mut builder = LabelsBuilder::default();

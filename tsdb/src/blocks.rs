@@ -54,8 +54,8 @@ pub(crate) fn open_all(
     Ok(blocks)
 }
 
-/// A name for a new block.
-pub(crate) fn new_ulid(disk: &dyn Disk, now_ms: i64) -> ulid::Ulid {
+/// A name for a new block, made at that time (milliseconds since the epoch).
+pub fn new_ulid(disk: &dyn Disk, now_ms: i64) -> ulid::Ulid {
     let random = u128::from(disk.random()) << 64 | u128::from(disk.random());
     ulid::Ulid::from_parts(now_ms.max(0) as u64, random)
 }

@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod compact;
 pub mod disk;
 pub mod encoding;
+pub mod read_only;
 pub mod wal;
 
 mod blocks;

@@ -18,6 +18,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("testkit", &["tsdb", "runtime"]),
     ("promql", &["model"]),
     ("server", &["model", "exposition", "config", "runtime", "discovery", "scrape", "tsdb", "promql", "ui"]),
+    ("rules", &["promql", "config", "model"]),
+    (
+        "promtool",
+        &["rules", "scrape", "discovery", "config", "promql", "tsdb", "exposition", "model", "runtime"],
+    ),
     ("agent", &["exposition", "runtime", "model"]),
     ("crds", &[]),
     ("operator", &["crds", "config", "promql", "runtime", "model"]),

@@ -163,7 +163,7 @@ impl ScrapeConfig {
         let legacy = self.legacy_names(global);
         compile(&self.relabel_configs, "relabel_configs", legacy)?;
         compile(&self.metric_relabel_configs, "metric_relabel_configs", legacy)?;
-        self.sd.check()
+        self.sd.check(!self.relabel_configs.is_empty())
     }
 }
 
@@ -342,7 +342,7 @@ impl AlertingConfig {
             }
             compile(&a.relabel_configs, "relabel_configs", legacy)?;
             compile(&a.alert_relabel_configs, "alert_relabel_configs", legacy)?;
-            a.sd.check()
+            a.sd.check(!a.relabel_configs.is_empty())
         })
     }
 }

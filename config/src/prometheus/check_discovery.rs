@@ -12,8 +12,9 @@ fn fail(path: impl Into<String>, message: impl Into<String>) -> Checked {
 }
 
 impl ServiceDiscoveryConfigs {
-    pub(super) fn check(&self) -> Checked {
-        for (i, config) in self.static_configs.iter().enumerate() {
+    /// `relabelled`: relabelling may yet make addresses of targets that are none.
+    pub(super) fn check(&self, relabelled: bool) -> Checked {
+        for (i, config) in self.static_configs.iter().enumerate().filter(|_| !relabelled) {
             within(&format!("static_configs[{i}]"), config.check())?;
         }
         for (i, config) in self.file_sd_configs.iter().enumerate() {

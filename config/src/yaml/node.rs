@@ -12,6 +12,8 @@ const MAX_ALIASED_NODES: usize = 1_000_000;
 pub struct Node {
     /// Where it begins, from 1.
     pub line: usize,
+    /// The character in the line where it begins, from 1.
+    pub column: usize,
     /// What it is.
     pub kind: Kind,
 }
@@ -37,10 +39,13 @@ impl Node {
     /// # Errors
     /// Where the text is no YAML, a key stands twice, or aliases repeat too much.
     pub fn parse(text: &str) -> Result<Node, Error> {
-        let mut builder = Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), aliased: 0 };
+        let mut builder =
+            Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), aliased: 0, column: 1 };
         loop {
             match builder.event()? {
-                None | Some((Event::StreamEnd, _)) => return Ok(Node { line: 1, kind: Kind::Null }),
+                None | Some((Event::StreamEnd, _)) => {
+                    return Ok(Node { line: 1, column: 1, kind: Kind::Null });
+                }
                 Some((Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _)) => {}
                 Some((event, line)) => return builder.node(event, line),
             }
@@ -52,6 +57,20 @@ impl Node {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|(k, ..)| k == key).map(|(.., v)| v),
             _ => None,
+        }
+    }
+
+    /// Whether another document follows the first one in a text.
+    pub fn has_more_documents(text: &str) -> bool {
+        let events = Parser::new_from_str(text).map_while(Result::ok);
+        events.filter(|(event, _)| matches!(event, Event::DocumentStart(..))).nth(1).is_some()
+    }
+
+    /// The items, where this is a list.
+    pub fn items(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
         }
     }
 
@@ -85,15 +104,18 @@ struct Builder<'input> {
     parser: Parser<'input, granit_parser::StrInput<'input>>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
+    /// Where the last event began in its line.
+    column: usize,
 }
 
 impl<'input> Builder<'input> {
     /// The next event that is no comment, and its line.
     fn event(&mut self) -> Result<Option<(Event<'input>, usize)>, Error> {
-        for event in self.parser.by_ref() {
+        while let Some(event) = self.parser.next() {
             let (event, span) =
                 event.map_err(|e| Error::at(e.marker().line(), format!("not valid YAML: {}", e.info())))?;
             if !matches!(event, Event::Comment(..)) {
+                self.column = span.start.col() + 1;
                 return Ok(Some((event, span.start.line())));
             }
         }
@@ -101,6 +123,7 @@ impl<'input> Builder<'input> {
     }
 
     fn node(&mut self, event: Event<'input>, line: usize) -> Result<Node, Error> {
+        let column = self.column;
         let (anchor, kind) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_ref().and_then(|t| t.suffix_in_namespace("tag:yaml.org,2002:"));
@@ -113,7 +136,7 @@ impl<'input> Builder<'input> {
             Event::Alias(id) => return self.alias(id, line),
             other => return Err(Error::at(line, format!("not valid YAML: unexpected {other:?}"))),
         };
-        let node = Node { line, kind };
+        let node = Node { line, column, kind };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }

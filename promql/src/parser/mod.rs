@@ -107,6 +107,25 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     }
 }
 
+/// The matchers of a selector that may also select everything, e.g. `{__name__=~".*"}`: what tools take that read a
+/// database by themselves.
+///
+/// # Errors
+/// Where the text is no selector without modifiers.
+pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let run = || -> Fallible<Vec<Matcher>> {
+        let mut parser = Parser::new(text, &Features::default())?;
+        let expr = parser.expression()?;
+        let next = parser.peek();
+        match expr.kind {
+            _ if next.kind != Kind::Eof => Err((next.pos, format!("unexpected {}", next.describe()))),
+            ExprKind::Vector(selector) if selector.modifiers == Default::default() => Ok(selector.matchers),
+            _ => Err((expr.pos, "expected a series selector".to_owned())),
+        }
+    };
+    run().map_err(|(pos, message)| ParseError::new(text, pos, message))
+}
+
 /// The labels of a series written as a metric, e.g. `up{job="x"}` or `{}`.
 pub(crate) fn parse_metric(text: &str) -> Result<model::Labels, ParseError> {
     let run = || -> Fallible<model::Labels> {

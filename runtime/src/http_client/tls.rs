@@ -69,6 +69,20 @@ pub(super) fn check_inline(options: &TlsOptions) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a certificate and a key can be read and belong together.
+///
+/// # Errors
+/// Why they cannot be used.
+pub fn check_key_pair(cert: &Text, key: &Text) -> Result<(), Error> {
+    let options = TlsOptions {
+        cert: Some(cert.clone()),
+        key: Some(key.clone()),
+        insecure_skip_verify: true, // no authorities are needed for this
+        ..TlsOptions::default()
+    };
+    client_config(&options, &Cache::default()).map(|_| ())
+}
+
 /// Speaks TLS over the connections of `inner`.
 pub(super) fn connector(
     options: &TlsOptions,

@@ -26,6 +26,8 @@ pub use open::Block;
 pub use tombstones::Interval;
 pub use write::BlockWriter;
 
+pub use crate::blocks::new_ulid;
+
 use crate::chunk::Encoding;
 use crate::disk;
 use crate::encoding;

@@ -1,0 +1,90 @@
+//! The text of a native histogram: `{count:3, sum:2.5, [-0.5,0.5]:1, (1,2]:2}`.
+
+use crate::FloatHistogram;
+use crate::float::format_short;
+use crate::histogram::Span;
+use std::fmt;
+
+impl fmt::Display for FloatHistogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{count:{}, sum:{}", format_short(self.count), format_short(self.sum))?;
+        let mut negative: Vec<(i32, f64)> = indexed(&self.negative_spans, &self.negative_buckets).collect();
+        negative.reverse();
+        for (index, count) in negative {
+            let (low, high) = (-self.bound(index), -self.bound(index - 1));
+            write!(f, ", [{},{}):{}", format_short(low), format_short(high), format_short(count))?;
+        }
+        if self.zero_count != 0.0 {
+            let bound = format_short(self.zero_threshold);
+            write!(f, ", [-{bound},{bound}]:{}", format_short(self.zero_count))?;
+        }
+        for (index, count) in indexed(&self.positive_spans, &self.positive_buckets) {
+            let (low, high) = (self.bound(index - 1), self.bound(index));
+            write!(f, ", ({},{}]:{}", format_short(low), format_short(high), format_short(count))?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// The index of each bucket that is not empty, and its count.
+fn indexed<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl Iterator<Item = (i32, f64)> + 'a {
+    let mut next = 0i32;
+    let indexes = spans.iter().flat_map(move |span| {
+        let first = next.saturating_add(span.offset);
+        next = first.saturating_add(i32::try_from(span.length).unwrap_or(i32::MAX));
+        first..next
+    });
+    indexes.zip(counts.iter().copied()).filter(|(_, count)| *count != 0.0)
+}
+
+impl FloatHistogram {
+    /// The upper bound of a bucket: 2^(index · 2^-schema), or as given for custom buckets.
+    fn bound(&self, index: i32) -> f64 {
+        if self.uses_custom_buckets() {
+            return match usize::try_from(index) {
+                Ok(i) => self.custom_values.get(i).copied().unwrap_or(f64::INFINITY),
+                Err(_) => f64::NEG_INFINITY,
+            };
+        }
+        let exponent = f64::from(index) * f64::from(-self.schema).exp2();
+        // the last bucket of finite numbers ends with them
+        if exponent == 1024.0 { f64::MAX } else { split_exp2(exponent) }
+    }
+}
+
+/// 2 to the power, exact in its whole part.
+fn split_exp2(exponent: f64) -> f64 {
+    let whole = exponent.floor();
+    (exponent - whole).exp2() * whole.exp2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_from_the_lowest_up() {
+        let span = |offset, length| Span { offset, length };
+        let mut h = FloatHistogram {
+            schema: 1,
+            zero_threshold: 0.001,
+            zero_count: 2.0,
+            count: 1_000_000.0,
+            sum: -0.5,
+            positive_spans: vec![span(0, 2), span(1, 1)],
+            positive_buckets: vec![1.0, 0.0, 3.0],
+            negative_spans: vec![span(-1, 2)],
+            negative_buckets: vec![4.0, 5.5],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(
+            h.to_string(),
+            "{count:1e+06, sum:-0.5, [-1,-0.7071067811865475):5.5, [-0.7071067811865475,-0.5):4, [-0.001,0.001]:2, \
+             (0.7071067811865475,1]:1, (2,2.82842712474619]:3}"
+        );
+        h.schema = crate::histogram::CUSTOM_BUCKETS_SCHEMA;
+        h.custom_values = vec![1.0, 2.0];
+        (h.negative_spans, h.negative_buckets, h.zero_count) = (Vec::new(), Vec::new(), 0.0);
+        assert_eq!(h.to_string(), "{count:1e+06, sum:-0.5, (-Inf,1]:1, (2,+Inf]:3}");
+    }
+}
