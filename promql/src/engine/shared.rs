@@ -56,7 +56,7 @@ struct Kept {
 /// What evaluating an expression for the first time began with.
 pub(crate) struct Fresh {
     key: Key,
-    notes: usize,
+    notes: u64,
     touched: u64,
     series: u64,
 }
@@ -165,12 +165,12 @@ impl Shared {
         }
         drop(kept);
         let (touched, series) = ctx.counted();
-        Err(Some(Fresh { key, notes: ctx.notes.len(), touched, series }))
+        Err(Some(Fresh { key, notes: ctx.notes.noted(), touched, series }))
     }
 
     /// Keeps a value for where the expression stands again. One that came with annotations is not kept: they name the place.
     pub(crate) fn keep(&self, ctx: &Ctx<'_>, fresh: Fresh, val: &Val) {
-        if ctx.notes.len() != fresh.notes {
+        if ctx.notes.noted() != fresh.notes {
             return;
         }
         let (touched, series) = ctx.counted();
