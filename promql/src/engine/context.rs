@@ -125,17 +125,6 @@ impl<'a> Ctx<'a> {
         Ok(())
     }
 
-    /// Samples looked at and series read so far.
-    pub(crate) fn counted(&self) -> (u64, u64) {
-        (self.touched.load(Ordering::Relaxed), self.series.load(Ordering::Relaxed))
-    }
-
-    /// Adds to both, as if it had been done.
-    pub(crate) fn count(&self, touched: u64, series: u64) {
-        self.touched.fetch_add(touched, Ordering::Relaxed);
-        self.series.fetch_add(series, Ordering::Relaxed);
-    }
-
     /// Notes an error that counts only where a function then finds data: see [`Ctx::filled`].
     pub(crate) fn fail_where_filled(&self, text: String) {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
@@ -153,6 +142,17 @@ impl<'a> Ctx<'a> {
             Some(text) if self.failed.load(Ordering::Relaxed) => Err(QueryError::Execution(text.clone())),
             _ => Ok(()),
         }
+    }
+
+    /// Samples looked at and series read so far.
+    pub(crate) fn counted(&self) -> (u64, u64) {
+        (self.touched.load(Ordering::Relaxed), self.series.load(Ordering::Relaxed))
+    }
+
+    /// Adds to both, as if it had been done.
+    pub(crate) fn count(&self, touched: u64, series: u64) {
+        self.touched.fetch_add(touched, Ordering::Relaxed);
+        self.series.fetch_add(series, Ordering::Relaxed);
     }
 
     /// Adds to the samples looked at.

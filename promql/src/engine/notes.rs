@@ -5,7 +5,7 @@ use crate::ast::PosRange;
 use crate::parser::line_column;
 use parking::Guarded;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How serious an annotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(crate) enum Level {
 
 /// The annotations of one query; shared by all threads that evaluate it.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Guarded<BTreeMap<(Level, String), usize>>, Guarded<Repairs>, AtomicU64);
+pub(crate) struct Notes(Guarded<BTreeMap<(Level, String), usize>>, Guarded<Repairs>, AtomicUsize);
 
 /// Repairs of classic buckets by place and metric: one annotation says what they were over all steps and series.
 type Repairs = BTreeMap<(usize, String), Repaired>;
@@ -31,7 +31,7 @@ struct Repaired {
 
 impl Notes {
     pub(crate) fn add(&self, level: Level, pos: PosRange, text: String) {
-        self.2.fetch_add(1, Relaxed);
+        self.2.fetch_add(1, Ordering::Relaxed);
         self.0.with(|set| {
             // bounded: a name per series could flood the answer
             if set.len() < MAX_NOTES {
@@ -49,14 +49,9 @@ impl Notes {
         self.add(Level::Info, pos, text.into());
     }
 
-    /// How often something was noted, also what was known already.
-    pub(crate) fn noted(&self) -> u64 {
-        self.2.load(Relaxed)
-    }
-
     /// Notes a repair of the buckets of a metric at a time.
     pub(crate) fn repaired(&self, pos: PosRange, metric: &str, t: i64, repair: Repair) {
-        self.2.fetch_add(1, Relaxed);
+        self.2.fetch_add(1, Ordering::Relaxed);
         self.1.with(|all| {
             if all.len() >= MAX_NOTES {
                 return;
@@ -95,6 +90,11 @@ impl Notes {
             (*start, text)
         };
         self.1.with(|all| all.iter().map(text).collect())
+    }
+
+    /// How often something was noted, also what was known already.
+    pub(crate) fn noted(&self) -> usize {
+        self.2.load(Ordering::Relaxed)
     }
 
     /// A warning from storage, without a place.

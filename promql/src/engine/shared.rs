@@ -56,7 +56,7 @@ struct Kept {
 /// What evaluating an expression for the first time began with.
 pub(crate) struct Fresh {
     key: Key,
-    notes: u64,
+    notes: usize,
     touched: u64,
     series: u64,
 }
