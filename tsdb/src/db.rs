@@ -206,7 +206,7 @@ impl Db {
         self.inner.maintain()
     }
 
-    /// Replays the log on this thread, for a database without threads of its own ([`Options::threads`]).
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::background`]).
     pub fn replay(&self) {
         if !self.inner.head.replay.is_done() {
             replay::run(&self.inner.head);
@@ -353,7 +353,7 @@ impl Inner {
         let Some(taken) = self.head.take_out_of_order()? else { return Ok(()) };
         for &mint in &taken.blocks {
             let maxt = mint.saturating_add(self.options.min_block_duration_ms);
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             if let Some(meta) = self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken)? {
                 self.add_block(&meta)?;
                 tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block of out-of-order samples");
