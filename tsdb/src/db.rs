@@ -374,7 +374,7 @@ impl Inner {
         if ended.is_empty() {
             return Ok(());
         }
-        let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+        let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
         if let Some(meta) = self.head.write_ended(&self.dir, ulid, &ended)? {
             self.add_block(&meta)?;
             tracing::info!(block = %meta.ulid, series = meta.stats.num_series, samples = meta.stats.num_samples, "cut a block of series that ended");

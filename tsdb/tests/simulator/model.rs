@@ -179,7 +179,9 @@ impl Model {
         }
         // Samples of each kind are one record of the log.
         let kinds = ["m", "hi", "hf"];
-        for (batch, kind) in self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind))) {
+        for (batch, kind) in
+            self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind)))
+        {
             let from = cut_from.max(self.floor);
             let of_kind =
                 batch.iter().filter(|(labels, t, _)| *t >= from && labels.get("__name__").starts_with(kind));
