@@ -203,7 +203,7 @@ impl Db {
         self.inner.maintain()
     }
 
-    /// Replays the log on this thread, for a database without threads of its own ([`Options::threads`]).
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::background`]).
     pub fn replay(&self) {
         if !self.inner.head.replay.is_done() {
             replay::run(&self.inner.head);

@@ -37,6 +37,10 @@ fn ended(state: &State) -> Option<Interval> {
 impl Head {
     /// The series that should leave now; none while they are few, or the last ones left a short time ago.
     pub(crate) fn ended_due(&self) -> Ended {
+        // The deletion in the log would hide samples that come out of order into the same time.
+        if self.out_of_order.is_open() || self.out_of_order.any() {
+            return Ended::new();
+        }
         let newest = self.times().map_or(i64::MIN, |(_, maxt)| maxt);
         let before = self.ended_left.load(Relaxed);
         if before != i64::MIN && newest.saturating_sub(before) < GAP_MS {

@@ -134,6 +134,11 @@ impl OutOfOrder {
         }
     }
 
+    /// Whether samples are taken.
+    pub(crate) fn is_open(&self) -> bool {
+        self.window.load(Relaxed) > 0
+    }
+
     pub(crate) fn any(&self) -> bool {
         self.any.load(Acquire)
     }

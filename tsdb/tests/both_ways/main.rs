@@ -29,9 +29,13 @@ macro_rules! peer_or_skip {
 }
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
+    let background = options.background;
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
     let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
         .unwrap();
+    if !background {
+        db.replay();
+    }
     while !db.replay_status().done {
         std::thread::yield_now();
     }
@@ -114,6 +118,22 @@ fn pharos_reads_what_prometheus_wrote() {
         // and on with what both wrote
         peer::assert_reads(&prometheus, dir.path(), &series);
     }
+}
+
+#[test]
+fn a_snapshot_of_the_memory_changes_nothing() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    let series = floats_and_histograms();
+    let server =
+        Prometheus::start(&prometheus, dir.path(), "{}", &["--enable-feature=memory-snapshot-on-shutdown"]);
+    server.write(&series);
+    server.terminate();
+    let is_snapshot =
+        |e: std::fs::DirEntry| e.file_name().to_str().is_some_and(|n| n.starts_with("chunk_snapshot"));
+    assert!(std::fs::read_dir(dir.path()).unwrap().any(|e| is_snapshot(e.unwrap())));
+    // the log holds all that the snapshot has
+    same(&read(&open(dir.path(), &series, Options::default())), &series);
 }
 
 const WINDOW: &str = "storage: {tsdb: {out_of_order_time_window: 10h}}\n";

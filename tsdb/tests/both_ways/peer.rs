@@ -161,6 +161,13 @@ impl Prometheus {
         (status, body.unwrap_or(answer))
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(mut self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        self.child.wait().unwrap();
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
