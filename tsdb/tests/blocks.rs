@@ -67,7 +67,7 @@ fn append(db: &Store, from: i64, to: i64) {
 /// How many samples there are.
 fn count(db: &Store) -> usize {
     let found = db.querier().select(&[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX).unwrap();
-    let read = |entry: &Arc<tsdb::SeriesEntry>| {
+    let read = |entry: &tsdb::SeriesEntry| {
         let (mut ts, mut vs) = (Vec::new(), Vec::new());
         entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
         ts.len()

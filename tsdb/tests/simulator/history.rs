@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use model::{FloatHistogram, Histogram, Labels, MatchOp, Matcher, NativeHistogram, STALE_NAN, histogram::Span};
+use model::{
+    FloatHistogram, Histogram, Labels, MatchOp, Matcher, NativeHistogram, STALE_NAN, histogram::Span,
+};
 use testkit::{Loss, ManualClock, Random, SimDisk};
 use tsdb::disk::Disk;
 use tsdb::wal::Compression;
@@ -270,7 +272,10 @@ impl Run {
 
     /// A histogram of the series' kind, its buckets at random places.
     fn histogram(&mut self, floats: bool) -> NativeHistogram {
-        let mut span = |at: i32| Span { offset: at + self.random.below(3) as i32, length: 1 + self.random.below(3) as u32 };
+        let mut span = |at: i32| Span {
+            offset: at + self.random.below(3) as i32,
+            length: 1 + self.random.below(3) as u32,
+        };
         let spans = vec![span(-1), span(1)];
         let length = spans.iter().map(|s| s.length).sum::<u32>();
         let counts: Vec<u64> = (0..length).map(|_| self.random.below(100)).collect();
@@ -289,7 +294,11 @@ impl Run {
                 .collect(),
             ..Histogram::default()
         };
-        let h: NativeHistogram = if floats { FloatHistogram::clone(&NativeHistogram::from(h).to_float()).into() } else { h.into() };
+        let h: NativeHistogram = if floats {
+            FloatHistogram::clone(&NativeHistogram::from(h).to_float()).into()
+        } else {
+            h.into()
+        };
         if self.random.chance(5) { h.stale_like() } else { h }
     }
 
