@@ -46,6 +46,15 @@ test: test-rust test-ui test-browser ## all tests that need neither root nor a c
 test-rust: ui/dist/index.html ## the Rust tests alone
 	@$(CARGO) test --workspace --no-fail-fast
 
+.PHONY: simulate
+simulate: ## the storage on a disk that breaks on purpose: MINUTES=10, CRASHES=10000, THREADS=2 or SEED=7
+	@SIM_SEED=$(SEED) SIM_MINUTES=$(or $(MINUTES),$(if $(CRASHES),,2)) SIM_CRASHES=$(CRASHES) SIM_THREADS=$(or $(THREADS),2) \
+	  $(CARGO) test --quiet --profile simulate --package tsdb --test simulator random -- --nocapture
+
+.PHONY: fuzz
+fuzz: ## each decoder for SECONDS=60, or one: TARGET=index
+	@fuzz/run "$(TARGET)" "$(or $(SECONDS),60)"
+
 .PHONY: test-ui
 test-ui: ui/node_modules/.package-lock.json ## the web app's unit tests
 	@cd ui && npm test --silent
@@ -56,13 +65,23 @@ test-browser: ui/dist/index.html ## the web app in Chromium, where there is one
 	  $(CARGO) build --package pharos && cd ui && PHAROS=$(TARGET_DIR)/debug/pharos npm run --silent browser; \
 	else echo "skipped: no Chromium here (Debian: apt-get install chromium)"; fi
 
+# How many queries, and the number that the first one is made from.
+COUNT ?= 20000
+SEED ?= 1
+.PHONY: differential
+differential: ## generated queries, beside a real Prometheus: COUNT=20000 SEED=1
+	@if [ -n "$${PROMETHEUS:-}" ] || command -v go > /dev/null; then \
+	  prometheus=$${PROMETHEUS:-$$(e2e/peers/build prometheus)} && \
+	  $(CARGO) run --quiet --package differential -- --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
+	else echo "skipped: needs Go to build Prometheus, or PROMETHEUS=path/to/prometheus"; fi
+
 .PHONY: lint
 lint: lint-fast lint-clippy lint-chart ## all checks of the sources
 
 .PHONY: lint-fast
 lint-fast: ## what takes seconds: formatting, layers and style of the tree
 	@$(CARGO) fmt --all --check
-	@for script in e2e/cluster e2e/oci e2e/run e2e/lib/*.sh charts/codegen .ci/run bench/run; do bash -n $$script; done
+	@for script in e2e/cluster e2e/oci e2e/peers/build e2e/run e2e/lib/*.sh charts/codegen .ci/run bench/run fuzz/run; do bash -n $$script; done
 	@if command -v gofmt > /dev/null; then bad=$$(gofmt -l e2e); [ -z "$$bad" ] || { echo "gofmt these: $$bad" >&2; exit 1; }; fi
 	@$(CARGO) run --quiet --package xtask -- tidy
 

@@ -17,7 +17,8 @@ fn memory() -> Memory {
         [pod(i), vec![("code", code.to_owned()), ("instance", format!("10.0.0.{}:80", i / 40))]].concat()
     };
     // every hundredth series begins anew now and then
-    let counter = |i: usize, k: usize| ((k % if i % 100 == 0 { 97 } else { 1 << 20 }) * (i % 13 + 1)) as f64;
+    let counter =
+        |i: usize, k: usize| ((k % if i.is_multiple_of(100) { 97 } else { 1 << 20 }) * (i % 13 + 1)) as f64;
     memory.add("requests_total", 4000, SHORT, many, counter);
     memory.add("memory_bytes", 4000, SHORT, many, |i, k| ((i * 37 + k * 11) % 977) as f64 * 1024.0);
     memory.add("load", 100, SHORT, many, |i, k| ((i * 31 + k * 17) % 1000) as f64 / 7.0);

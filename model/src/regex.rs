@@ -31,17 +31,20 @@ impl Regex {
     /// # Errors
     /// Where the pattern is not valid or its automaton would be larger than 10 MiB.
     pub fn new(pattern: &str) -> Result<Self, Error> {
+        let given = pattern;
         let error = |reason: String| Error {
             pattern: pattern.to_owned(),
             reason: reason.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned(),
         };
+        let translated = repetitions(pattern).map_err(error)?;
+        let pattern = translated.as_str();
         // parsed alone first: `a)(b` must not become valid by the group around it
         let mut parser = regex_syntax::ParserBuilder::new().dot_matches_new_line(true).build();
         let hir = parser.parse(pattern).map_err(|e| error(e.to_string()))?;
         let compiled = regex::Regex::new(&format!("^(?s:{pattern})$")).map_err(|e| error(e.to_string()))?;
         let literals = alternatives(&hir, MAX_LITERALS);
         let prefix = if literals.is_some() { String::new() } else { leading_literal(&hir) };
-        Ok(Regex { pattern: pattern.to_owned(), compiled, literals, prefix })
+        Ok(Regex { pattern: given.to_owned(), compiled, literals, prefix })
     }
 
     /// The text as given.
@@ -74,6 +77,66 @@ impl Regex {
 }
 
 /// All texts that the expression matches, where they are few and fixed.
+/// Length of a repetition operator at the begin of a text: `*`, `+`, `?`, `{2}`, `{2,}`, `{2,5}`.
+fn repetition(text: &str) -> Option<usize> {
+    if text.starts_with(['*', '+', '?']) {
+        return Some(1);
+    }
+    let (bounds, _) = text.strip_prefix('{')?.split_once('}')?;
+    let (least, most) = bounds.split_once(',').unwrap_or((bounds, bounds));
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    (!least.is_empty() && digits(least) && digits(most)).then_some(bounds.len() + 2)
+}
+
+/// Brings repetitions to what RE2 takes them for: one after another is an error, and a brace that begins none is a character.
+fn repetitions(pattern: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(pattern.len());
+    let (mut rest, mut in_class) = (pattern, false);
+    while let Some(c) = rest.chars().next() {
+        if c == '\\' {
+            // \x{…}, \p{…}, \Q…\E keep their braces
+            let len = match rest.as_bytes().get(1) {
+                Some(b'x' | b'p' | b'P') if rest[2..].starts_with('{') => {
+                    rest.find('}').map_or(rest.len(), |i| i + 1)
+                }
+                Some(b'Q') => rest.find("\\E").map_or(rest.len(), |i| i + 2),
+                _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            };
+            out.push_str(&rest[..len]);
+            rest = &rest[len..];
+            continue;
+        }
+        if in_class || c == '[' {
+            in_class = c != ']' || !in_class;
+            let mut len = c.len_utf8();
+            // a bracket that comes first in a class belongs to it
+            if c == '[' && !rest[1..].starts_with("[:") {
+                len += usize::from(rest[1..].starts_with('^'));
+                len += usize::from(rest[len..].starts_with(']'));
+            }
+            out.push_str(&rest[..len]);
+            rest = &rest[len..];
+            continue;
+        }
+        let Some(len) = repetition(rest).filter(|_| !out.is_empty() && !out.ends_with(['(', '|'])) else {
+            if c == '{' {
+                out.push('\\');
+            }
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+            continue;
+        };
+        let lazy = usize::from(rest[len..].starts_with('?'));
+        if let Some(next) = repetition(&rest[len + lazy..]) {
+            let both = &rest[..len + lazy + next];
+            return Err(format!("error parsing regexp: invalid nested repetition operator: `{both}`"));
+        }
+        out.push_str(&rest[..len + lazy]);
+        rest = &rest[len + lazy..];
+    }
+    Ok(out)
+}
+
 fn alternatives(hir: &Hir, limit: usize) -> Option<Vec<String>> {
     let mut found = match hir.kind() {
         HirKind::Empty => vec![String::new()],
@@ -146,6 +209,29 @@ fn leading_literal(hir: &Hir) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn repetitions_as_in_re2() {
+        for bad in ["a**", "a*+", "a+?*", "(ab){2}{3}", "x{1,2}*"] {
+            assert!(Regex::new(bad).is_err(), "{bad}");
+        }
+        for (pattern, text) in [
+            ("a{", "a{"),
+            (".{*_b", "x{{_b"),
+            ("a{,2}", "a{,2}"),
+            ("a{2}?", "aa"),
+            ("[{*+]+", "*{"),
+            ("[]{]{2}", "]{"),
+            (r"\x{61}+", "aa"),
+            ("{a}", "{a}"),
+            (r"\p{Lu}b", "Xb"),
+        ] {
+            assert!(
+                Regex::new(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}")).is_match(text),
+                "{pattern}"
+            );
+        }
+    }
 
     #[test]
     fn anchored_and_multiline() {

@@ -1,7 +1,8 @@
 //! The syntax tree as JSON, in the form of the HTTP API's `parse_query`.
 
 use crate::ast::{
-    At, Boundary, Cardinality, Expr, ExprKind, Modifiers, Span, ValueType, VectorMatching, VectorSelector,
+    At, Boundary, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span, ValueType,
+    VectorMatching, VectorSelector,
 };
 use crate::functions::Function;
 use serde_json::{Value, json};
@@ -12,14 +13,19 @@ pub fn to_json(expr: &Expr) -> Value {
         ExprKind::Number { value, .. } => {
             json!({"type": "numberLiteral", "val": model::float::format_plain(*value)})
         }
-        ExprKind::String(text) => json!({"type": "stringLiteral", "val": text}),
+        ExprKind::String(text) => {
+            json!({"type": "stringLiteral", "val": crate::parser::readable(text.clone())})
+        }
         ExprKind::Vector(selector) => with_selector(json!({"type": "vectorSelector"}), selector),
         ExprKind::Matrix { selector, range, .. } => {
-            with_selector(json!({"type": "matrixSelector", "range": span(range)}), selector)
+            let mut node = json!({"type": "matrixSelector"});
+            with_span(&mut node, "range", Some(range));
+            with_selector(node, selector)
         }
         ExprKind::Subquery { expr, range, step, modifiers } => {
-            let step = step.as_ref().map_or(json!(0), span);
-            let node = json!({"type": "subquery", "expr": to_json(expr), "range": span(range), "step": step});
+            let mut node = json!({"type": "subquery", "expr": to_json(expr)});
+            with_span(&mut node, "range", Some(range));
+            with_span(&mut node, "step", step.as_ref());
             with_modifiers(node, modifiers)
         }
         ExprKind::Call { func, args } => {
@@ -41,11 +47,39 @@ pub fn to_json(expr: &Expr) -> Value {
     }
 }
 
-fn span(span: &Span) -> Value {
-    match span {
-        Span::Millis(ms) => json!(ms),
-        Span::Expr(expr) => json!(expr.to_string()),
+/// A length under its name, in milliseconds; one that is an expression under the name with `Expr`.
+fn with_span(node: &mut Value, name: &str, span: Option<&Span>) {
+    let (ms, expr) = match span {
+        Some(Span::Millis(ms)) => (*ms, Value::Null),
+        Some(Span::Expr(expr)) => (0, duration(expr, false)),
+        None => (0, Value::Null),
+    };
+    node[name] = json!(ms);
+    node[format!("{name}Expr")] = expr;
+}
+
+fn duration(expr: &DurationExpr, wrapped: bool) -> Value {
+    let node = |op: &str, lhs: Value, rhs: Value| json!({"type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": wrapped});
+    let part = |expr: &DurationExpr| duration(expr, false);
+    match &expr.kind {
+        DurationExprKind::Number { value, is_duration } => json!({
+            "type": "numberLiteral", "val": model::float::format_plain(*value), "duration": is_duration,
+        }),
+        DurationExprKind::Step => node("step", Value::Null, Value::Null),
+        DurationExprKind::Range => node("range", Value::Null, Value::Null),
+        DurationExprKind::Unary { negative, expr } => {
+            node(if *negative { "-" } else { "+" }, Value::Null, part(expr))
+        }
+        DurationExprKind::Binary { op, lhs, rhs } => node(op.symbol(), part(lhs), part(rhs)),
+        DurationExprKind::Min(a, b) => node("min_of", part(a), part(b)),
+        DurationExprKind::Max(a, b) => node("max_of", part(a), part(b)),
+        DurationExprKind::Paren(inner) => duration(inner, true),
     }
+}
+
+/// A number as Go writes it: whole ones without a point.
+fn plain(v: f64) -> Value {
+    if v.fract() == 0.0 && v.abs() < 1e15 { json!(v as i64) } else { json!(v) }
 }
 
 fn with_selector(mut node: Value, selector: &VectorSelector) -> Value {
@@ -54,16 +88,13 @@ fn with_selector(mut node: Value, selector: &VectorSelector) -> Value {
         matchers.map(|m| json!({"name": m.name, "value": m.value, "type": m.op.to_string()})).collect();
     node["name"] = json!(selector.name.as_deref().unwrap_or(""));
     node["matchers"] = json!(matchers);
-    match selector.boundary {
-        Boundary::Inside => {}
-        Boundary::Anchored => node["anchored"] = json!(true),
-        Boundary::Smoothed => node["smoothed"] = json!(true),
-    }
+    node["anchored"] = json!(selector.boundary == Boundary::Anchored);
+    node["smoothed"] = json!(selector.boundary == Boundary::Smoothed);
     with_modifiers(node, &selector.modifiers)
 }
 
 fn with_modifiers(mut node: Value, modifiers: &Modifiers) -> Value {
-    node["offset"] = modifiers.offset.as_ref().map_or(json!(0), span);
+    with_span(&mut node, "offset", modifiers.offset.as_ref());
     let (timestamp, bound) = match modifiers.at {
         Some(At::Timestamp(ms)) => (json!(ms), Value::Null),
         Some(At::Start) => (Value::Null, json!("start")),
@@ -89,6 +120,6 @@ fn matching(matching: &VectorMatching) -> Value {
     };
     json!({
         "card": card, "labels": matching.labels, "on": matching.on, "include": matching.include,
-        "fillValues": {"lhs": matching.fill_left, "rhs": matching.fill_right},
+        "fillValues": {"lhs": matching.fill_left.map(plain), "rhs": matching.fill_right.map(plain)},
     })
 }

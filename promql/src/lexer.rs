@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     String,
     /// An operator, bracket or other punctuation.
     Punct,
+    /// Where the text fits no token; ends the list.
+    Error,
 }
 
 /// A token and where it stands.
@@ -53,7 +55,7 @@ impl Token<'_> {
             model::float::quote(self.text)
         };
         match self.kind {
-            Kind::Eof => "end of input".to_owned(),
+            Kind::Eof | Kind::Error => "end of input".to_owned(),
             Kind::Identifier => format!("identifier {}", model::float::quote(self.text)),
             Kind::MetricIdentifier => format!("metric identifier {}", model::float::quote(self.text)),
             Kind::Number => format!("number {shown}"),
@@ -65,7 +67,7 @@ impl Token<'_> {
                 _ => format!("<{}>", self.text),
             },
             Kind::Punct => match self.text {
-                "(" | ")" | "{" | "}" | "[" | "]" | "," | ":" | "=" | "@" => shown,
+                "(" | ")" | "{" | "}" | "[" | "]" | "," | ":" | "=" => shown,
                 op => format!("<op:{op}>"),
             },
         }
@@ -120,18 +122,26 @@ const OTHER_KEYWORDS: [&str; 27] = [
     "-inf",
 ];
 
-/// Cuts a text into tokens; the last one is [`Kind::Eof`].
-///
-/// # Errors
-/// The place and cause where a character fits nothing.
-pub(crate) fn lex(text: &str) -> Result<Vec<Token<'_>>, (PosRange, String)> {
+/// Place and cause where a character fits nothing.
+pub(crate) type LexError = (PosRange, String);
+
+/// Cuts a text into tokens; the last one is [`Kind::Eof`], or [`Kind::Error`] where a character fits nothing: it counts only
+/// when the parser comes to it, as what stands before may be wrong already.
+pub(crate) fn lex(text: &str) -> (Vec<Token<'_>>, Option<LexError>) {
     let mut lexer = Lexer { text, at: 0, braces: false, brackets: false, parens: 0 };
     let mut tokens = Vec::new();
     loop {
-        let token = lexer.next()?;
-        tokens.push(token);
-        if token.kind == Kind::Eof {
-            return Ok(tokens);
+        match lexer.next() {
+            Ok(token) => {
+                tokens.push(token);
+                if token.kind == Kind::Eof {
+                    return (tokens, None);
+                }
+            }
+            Err(error) => {
+                tokens.push(Token { kind: Kind::Error, text: "", pos: error.0 });
+                return (tokens, Some(error));
+            }
         }
     }
 }
@@ -144,7 +154,7 @@ struct Lexer<'a> {
     parens: usize,
 }
 
-type LexResult<'a> = Result<Token<'a>, (PosRange, String)>;
+type LexResult<'a> = Result<Token<'a>, LexError>;
 
 impl<'a> Lexer<'a> {
     fn rest(&self) -> &'a str {
@@ -327,7 +337,10 @@ impl<'a> Lexer<'a> {
                 self.parens += 1;
                 1
             }
-            ')' if self.parens == 0 => return self.error(self.at, "unexpected right parenthesis ')'"),
+            // the place is that after it, as in Prometheus
+            ')' if self.parens == 0 => {
+                return self.error(self.at + 1, "unexpected right parenthesis ')'");
+            }
             ')' => {
                 self.parens -= 1;
                 1

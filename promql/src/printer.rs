@@ -5,7 +5,7 @@ use crate::ast::{
     VectorMatching, VectorSelector,
 };
 use crate::parser::quote;
-use model::float::format_general;
+use model::float::{format_general, format_plain};
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -21,15 +21,11 @@ impl Display for Expr {
             ExprKind::Matrix { selector, range, .. } => {
                 name_and_matchers(f, selector)?;
                 write!(f, "[{range}]")?;
-                modifiers(f, selector.boundary, &selector.modifiers)
+                boundary(f, selector.boundary)?;
+                modifiers(f, Boundary::Inside, &selector.modifiers)
             }
             ExprKind::Subquery { expr, range, step, modifiers: m } => {
-                write!(f, "{expr}[{range}:")?;
-                if let Some(step) = step {
-                    write!(f, "{step}")?;
-                }
-                f.write_char(']')?;
-                modifiers(f, Boundary::Inside, m)
+                write!(f, "{expr}{}", subquery_suffix(range, step.as_ref(), m))
             }
             ExprKind::Call { func, args } => {
                 write!(f, "{}(", func.name)?;
@@ -39,11 +35,7 @@ impl Display for Expr {
                 f.write_char(')')
             }
             ExprKind::Aggregate { op, expr, param, grouping, without } => {
-                f.write_str(op.name())?;
-                if *without || !grouping.is_empty() {
-                    let word = if *without { "without" } else { "by" };
-                    write!(f, " {word} ({}) ", label_list(grouping))?;
-                }
+                write!(f, "{}{}", op.name(), grouping_clause(grouping, *without))?;
                 match param {
                     Some(param) => write!(f, "({param}, {expr})"),
                     None => write!(f, "({expr})"),
@@ -66,7 +58,7 @@ fn number(f: &mut Formatter<'_>, value: f64, is_duration: bool) -> fmt::Result {
     if is_duration {
         return f.write_str(&model::duration::format_ms((value * 1000.0).round() as i64));
     }
-    f.write_str(&format_general(value))
+    f.write_str(&format_plain(value))
 }
 
 fn label_list(labels: &[String]) -> String {
@@ -93,18 +85,42 @@ fn name_and_matchers(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::R
     if parts.is_empty() { Ok(()) } else { write!(f, "{{{}}}", parts.join(",")) }
 }
 
-fn modifiers(f: &mut Formatter<'_>, boundary: Boundary, modifiers: &Modifiers) -> fmt::Result {
-    match boundary {
-        Boundary::Inside => {}
-        Boundary::Anchored => f.write_str(" anchored")?,
-        Boundary::Smoothed => f.write_str(" smoothed")?,
+/// ` by (a, b) `, or nothing where all is one group.
+pub(crate) fn grouping_clause(grouping: &[String], without: bool) -> String {
+    if !without && grouping.is_empty() {
+        return String::new();
     }
+    format!(" {} ({}) ", if without { "without" } else { "by" }, label_list(grouping))
+}
+
+/// What follows a subquery's expression.
+pub(crate) fn subquery_suffix(range: &Span, step: Option<&Span>, m: &Modifiers) -> String {
+    let mut out = format!("[{range}:");
+    if let Some(step) = step {
+        out += &step.to_string();
+    }
+    out.push(']');
+    // writing to a string cannot fail
+    let _ = modifiers(&mut out, Boundary::Inside, m);
+    out
+}
+
+fn boundary(f: &mut impl fmt::Write, boundary: Boundary) -> fmt::Result {
+    match boundary {
+        Boundary::Inside => Ok(()),
+        Boundary::Anchored => f.write_str(" anchored"),
+        Boundary::Smoothed => f.write_str(" smoothed"),
+    }
+}
+
+fn modifiers(f: &mut impl fmt::Write, around: Boundary, modifiers: &Modifiers) -> fmt::Result {
     match modifiers.at {
         Some(At::Timestamp(ms)) => write!(f, " @ {:.3}", ms as f64 / 1000.0)?,
         Some(At::Start) => f.write_str(" @ start()")?,
         Some(At::End) => f.write_str(" @ end()")?,
         None => {}
     }
+    boundary(f, around)?;
     match &modifiers.offset {
         Some(offset) => write!(f, " offset {offset}"),
         None => Ok(()),
@@ -113,7 +129,8 @@ fn modifiers(f: &mut Formatter<'_>, boundary: Boundary, modifiers: &Modifiers) -
 
 impl Display for VectorMatching {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.on || !self.labels.is_empty() {
+        let grouped = matches!(self.card, Cardinality::ManyToOne | Cardinality::OneToMany);
+        if self.on || grouped || !self.labels.is_empty() {
             write!(f, " {} ({})", if self.on { "on" } else { "ignoring" }, label_list(&self.labels))?;
         }
         match self.card {

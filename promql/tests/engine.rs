@@ -26,6 +26,14 @@ fn operators() {
     check_script(include_str!("scripts/operators.test"));
 }
 
+/// What differed from Prometheus once.
+#[test]
+fn found_by_comparison() {
+    check_script(include_str!("scripts/differential/histograms.test"));
+    check_script(include_str!("scripts/differential/classic.test"));
+    check_script(include_str!("scripts/differential/operators.test"));
+}
+
 /// The runner itself must see what is wrong.
 #[test]
 fn wrong_expectations_fail() {

@@ -76,7 +76,10 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
         tsdb::AppendError::OutOfBounds => AppendError::OutOfBounds,
         tsdb::AppendError::TooOld => AppendError::TooOld,
         tsdb::AppendError::InvalidLabels(why) => AppendError::InvalidLabels(why),
-        tsdb::AppendError::InvalidHistogram(_) => AppendError::Storage(error.to_string()),
+        tsdb::AppendError::InvalidHistogram(_)
+        | tsdb::AppendError::OutOfOrderExemplar
+        | tsdb::AppendError::ExemplarLabelsTooLong
+        | tsdb::AppendError::UnknownSeries => AppendError::Storage(error.to_string()),
         tsdb::AppendError::Storage(why) => AppendError::Storage(why),
     }
 }

@@ -132,6 +132,8 @@ fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, St
 fn apply(state: &State, discovery: &DiscoveryManager, prepared: Prepared) {
     let Prepared { config, jobs, read_ms } = prepared;
     state.db.set_retention(crate::storage::retention(&state.options, &config.storage));
+    state.db.set_out_of_order_window(crate::storage::out_of_order_window(&config.storage));
+    state.db.set_exemplar_limit(crate::storage::exemplar_limit(&state.options, &config.storage));
     state.scrape.apply(jobs);
     discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.clone(), job.sd.clone())).collect());
     state.metrics.config_loaded(true, read_ms);

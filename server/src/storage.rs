@@ -22,6 +22,26 @@ pub(crate) fn retention(flags: &Options, config: &StorageConfig) -> tsdb::Retent
     retention
 }
 
+/// How much older than the newest sample a sample may be that comes out of order, milliseconds; 0: none is taken.
+pub(crate) fn out_of_order_window(config: &StorageConfig) -> i64 {
+    let window = config.tsdb.as_ref().and_then(|t| t.out_of_order_time_window);
+    window.map_or(0, config::Duration::as_ms).max(0)
+}
+
+/// The feature that stores exemplars.
+pub(crate) const EXEMPLAR_FEATURE: &str = "exemplar-storage";
+/// Exemplars that are kept where the configuration does not say how many.
+const DEFAULT_EXEMPLARS: i64 = 100_000;
+
+/// How many exemplars are kept: none without the feature.
+pub(crate) fn exemplar_limit(flags: &Options, config: &StorageConfig) -> usize {
+    if !flags.enable_feature.iter().any(|f| f == EXEMPLAR_FEATURE) {
+        return 0;
+    }
+    let limit = config.exemplars.as_ref().and_then(|e| e.max_exemplars).unwrap_or(DEFAULT_EXEMPLARS);
+    usize::try_from(limit).unwrap_or(0)
+}
+
 /// The limits as `/status/runtimeinfo` tells them: `15d or 1GiB or 30%`.
 pub(crate) fn retention_text(retention: &tsdb::Retention) -> String {
     let limits = [
@@ -50,6 +70,8 @@ pub(crate) fn options(flags: &Options, config: &StorageConfig) -> tsdb::Options 
         wal_segment_size: flags.wal_segment_size.map_or(defaults.wal_segment_size, |size| size.0),
         compaction: !flags.no_compaction,
         overlapping_compaction: !flags.no_overlapping_compaction,
+        out_of_order_window_ms: out_of_order_window(config),
+        exemplar_limit: exemplar_limit(flags, config),
         delay_compact_file: flags.delay_compact_file.clone().filter(|path| !path.as_os_str().is_empty()),
         ..defaults
     }

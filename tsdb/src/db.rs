@@ -92,12 +92,9 @@ impl Db {
         let metrics = Arc::new(Metrics::default());
         crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
-        // Blocks of samples that came out of order may reach into the time of the head.
-        let is_in_order = |b: &&Arc<Block>| {
-            !b.meta().compaction.hints.iter().any(|h| h == crate::compact::HINT_OUT_OF_ORDER)
-        };
-        let min_valid =
-            blocks.iter().filter(is_in_order).map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
+        // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
+        let whole = blocks.iter().filter(|b| !crate::compact::is_early(b.meta()));
+        let min_valid = whole.map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
         let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
         // A log that survives a power cut is of no use in a directory that does not.
         disk.sync_dir(dir)?;
@@ -312,7 +309,8 @@ impl Inner {
             return Ok(());
         }
         self.head.remove_unneeded_files()?;
-        let result = self.cut_due_blocks().and_then(|()| self.compact_blocks());
+        let result =
+            self.cut_due_blocks().and_then(|()| self.cut_ended()).and_then(|()| self.compact_blocks());
         if result.is_err() {
             self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
         }
@@ -362,6 +360,28 @@ impl Inner {
             }
         }
         self.head.forget_out_of_order(&taken)
+    }
+
+    /// Moves series that ended from the head to a block of their own. Not where another program compacts: it would have to merge
+    /// blocks that overlap.
+    fn cut_ended(&self) -> Result<(), Error> {
+        let options = &self.options;
+        let levels = options.max_block_duration() > options.min_block_duration_ms;
+        if !(options.compaction && options.overlapping_compaction && levels)
+            || options.delay_compact_file.is_some()
+        {
+            return Ok(());
+        }
+        let ended = self.head.ended_due();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+        if let Some(meta) = self.head.write_ended(&self.dir, ulid, &ended)? {
+            self.add_block(&meta)?;
+            tracing::info!(block = %meta.ulid, series = meta.stats.num_series, samples = meta.stats.num_samples, "cut a block of series that ended");
+        }
+        self.head.forget_ended(&ended)
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
@@ -421,6 +441,9 @@ impl Inner {
     /// Which blocks are compacted next.
     fn plan(&self, blocks: &[Arc<Block>], ranges: &[i64]) -> Vec<ulid::Ulid> {
         let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta_now()).collect();
+        // Further ones of the same time are to come: they are merged once.
+        let cut_to = self.head.min_valid();
+        metas.retain(|m| !crate::compact::is_of_stale_series(m) || m.max_time <= cut_to);
         let choose = |metas: &[BlockMeta]| {
             crate::compact::plan(
                 &metas.iter().collect::<Vec<_>>(),

@@ -404,3 +404,46 @@ fn asking_for_sizes_while_series_are_made_waits_for_nobody() {
         finished.recv_timeout(std::time::Duration::from_secs(60)).expect("two that wait for each other");
     }
 }
+
+#[test]
+fn series_that_ended_leave_the_head_within_minutes() {
+    const MINUTE: i64 = 60_000;
+    let dir = tempfile::tempdir().unwrap();
+    let db = replayed(dir.path());
+    let bits = |db: &Db| -> Vec<(Labels, Vec<(i64, u64)>)> {
+        let with_bits = |(t, v): (i64, f64)| (t, v.to_bits());
+        all(db).into_iter().map(|(l, s)| (l, s.into_iter().map(with_bits).collect())).collect()
+    };
+    for k in 0..150 {
+        commit(&db, 100, START + k * 1000, k as f64).unwrap();
+    }
+    // the last 60 end
+    let mut appender = db.appender();
+    for i in 40..100 {
+        appender.append(0, &series(i), START + 150_000, model::STALE_NAN).unwrap();
+    }
+    appender.commit().unwrap();
+    let known = bits(&db);
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (100, 0), "too early");
+    commit(&db, 40, START + 6 * MINUTE, 1.0).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (40, 1));
+    assert_eq!(db.blocks()[0].compaction.hints, ["from-stale-series"]);
+    assert_eq!(bits(&db)[40..], known[40..]);
+
+    // killed and started again: the log does not bring them back for long, and nothing is taken twice
+    drop(db);
+    let db = replayed(dir.path());
+    assert_eq!(bits(&db)[40..], known[40..]);
+    commit(&db, 40, START + 7 * MINUTE, 1.0).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (40, 1));
+    let samples: Vec<usize> = all(&db).iter().map(|(_, s)| s.len()).collect();
+    assert_eq!((&samples[..40], &samples[40..]), (&[152; 40][..], &[151; 60][..]));
+
+    // one of them goes on
+    commit(&db, 41, START + 8 * MINUTE, 2.0).unwrap();
+    assert_eq!((db.sizes().head_series, all(&db)[40].1.len()), (41, 152));
+    assert_eq!(db.metrics().wal_unknown_samples.load(std::sync::atomic::Ordering::Relaxed), 0);
+}

@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("discovery", &["config", "runtime", "model"]),
     ("scrape", &["discovery", "exposition", "config", "runtime", "model"]),
-    ("tsdb", &["model", "runtime", "testkit"]),
+    ("tsdb", &["model", "runtime", "testkit"]), // testkit in its tests alone
     ("testkit", &["tsdb", "runtime"]),
     ("promql", &["model"]),
     ("server", &["model", "exposition", "config", "runtime", "discovery", "scrape", "tsdb", "promql", "ui"]),

@@ -100,12 +100,6 @@ impl Config {
         let sections = [
             ("alerting", self.alerting != AlertingConfig::default(), "alerts are not sent yet"),
             ("rule_files", !self.rule_files.is_empty(), "rules are not evaluated yet"),
-            ("storage.exemplars", self.storage.exemplars.is_some(), "exemplars are not stored yet"),
-            (
-                "storage.tsdb.out_of_order_time_window",
-                tsdb(|t| t.out_of_order_time_window.is_some_and(|w| w.as_ms() > 0)),
-                "out-of-order samples are not stored yet",
-            ),
             (
                 "storage.tsdb.stale_series_compaction_threshold",
                 tsdb(|t| t.stale_series_compaction_threshold.is_some_and(|share| share > 0.0)),

@@ -5,6 +5,7 @@ use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_float, is_hi
 use super::context::{Ctx, Steps};
 use super::eval::{self, METADATA_LABELS, settle};
 use super::kahan::{Kahan, Mean, Variance};
+use super::notes::for_metric;
 use super::result::QueryError;
 use super::select::{Around, Stream};
 use super::topk;
@@ -101,7 +102,7 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSe
     };
     let by = Grouping { labels: grouping, without: *without };
     if let Some(param) = param {
-        return topk::eval(ctx, (*op, inner, param), by, steps);
+        return topk::eval(ctx, (*op, inner, param), by, steps, expr.pos);
     }
     let around = Around { func: op.name(), grouping: grouping.clone(), by: !*without };
     let source = match eval::stream(ctx, inner, steps, around)? {
@@ -109,7 +110,7 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSe
         Some(stream) => Source::Series(settle(ctx, stream.collect(ctx)?)?),
         None => Source::Series(eval::vector(ctx, inner, steps)?),
     };
-    let adder = Adder { ctx, op: *op, pos: inner.pos, steps: steps.n };
+    let adder = Adder { ctx, op: *op, pos: inner.unwrapped().pos, steps: steps.n };
     match op {
         AggregateOp::Sum => adder.run::<SumAcc>(by, &source),
         AggregateOp::Avg => adder.run::<Each<MeanAcc>>(by, &source),
@@ -132,6 +133,17 @@ fn one_name(stream: &Stream<'_>) -> bool {
 enum Source<'a> {
     Stream(Stream<'a>),
     Series(Vec<OutSeries>),
+}
+
+impl Source<'_> {
+    /// The name of the metric that a series still has.
+    fn name(&self, i: usize, ctx: &Ctx<'_>) -> &str {
+        match self {
+            Source::Stream(stream) if stream.drop_name && !ctx.engine.delayed_name_removal => "",
+            Source::Stream(stream) => stream.labels[i].metric_name(),
+            Source::Series(series) => series[i].labels.metric_name(),
+        }
+    }
 }
 
 /// What gathers the numbers of groups at some steps.
@@ -349,8 +361,10 @@ impl Adder<'_, '_> {
             } else {
                 tiles.par_iter_mut().for_each(|tile| add_to_tile(tile, cols, of));
             }
-            for (col, group) in cols.iter().zip(of) {
-                self.add_histograms(col, *group, &mut histograms);
+            for (k, (col, group)) in cols.iter().zip(of).enumerate() {
+                if !col.hists.is_empty() {
+                    self.add_histograms(col, *group, source.name(begin + k, self.ctx), &mut histograms);
+                }
             }
         };
         match source {
@@ -392,7 +406,7 @@ impl Adder<'_, '_> {
         out
     }
 
-    fn add_histograms(&self, col: &Column, group: usize, sums: &mut Histograms) {
+    fn add_histograms(&self, col: &Column, group: usize, name: &str, sums: &mut Histograms) {
         for (i, h) in col.hists.iter().enumerate() {
             let Some(h) = h.as_ref().filter(|_| is_histogram(col.values[i])) else { continue };
             match self.op {
@@ -400,8 +414,22 @@ impl Adder<'_, '_> {
                     let text = format!("ignored histogram in {} aggregation", self.op.name());
                     self.ctx.notes.info(self.pos, text);
                 }
-                AggregateOp::Avg => sums.entry((group, i)).or_default().add_to_mean(h),
-                _ => sums.entry((group, i)).or_default().add(h),
+                op => {
+                    let sum = sums.entry((group, i)).or_default();
+                    if sum.incompatible {
+                        continue;
+                    }
+                    if op == AggregateOp::Avg {
+                        sum.add_to_mean(h)
+                    } else {
+                        sum.add(h)
+                    }
+                    if sum.incompatible && matches!(op, AggregateOp::Sum | AggregateOp::Avg) {
+                        let text =
+                            "vector contains a mix of histograms with exponential and custom buckets schemas";
+                        self.ctx.notes.warn(self.pos, for_metric(text, name));
+                    }
+                }
             }
         }
     }
@@ -414,11 +442,6 @@ impl Adder<'_, '_> {
                 self.ctx.notes.warn(self.pos, "encountered a mix of histograms and floats for aggregation");
                 Point::Absent
             }
-            _ if sum.incompatible => {
-                let text = "vector contains a mix of histograms with exponential and custom buckets schemas";
-                self.ctx.notes.warn(self.pos, text);
-                Point::Absent
-            }
             op => {
                 if sum.collision() {
                     let text = "conflicting counter resets during histogram aggregation";
@@ -427,6 +450,9 @@ impl Adder<'_, '_> {
                 if sum.reconciled {
                     let text = "mismatched custom buckets were reconciled during aggregation";
                     self.ctx.notes.info(self.pos, text);
+                }
+                if sum.incompatible {
+                    return Point::Absent;
                 }
                 let h = if op == AggregateOp::Avg { sum.mean() } else { sum.value() };
                 h.map_or(Point::Absent, Point::hist)

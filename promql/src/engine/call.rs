@@ -40,6 +40,7 @@ pub(crate) fn eval(
         }
         "absent" => absent::instant(ctx, &args[0], steps).map(Val::Vector),
         "timestamp" => timestamp(ctx, &args[0], steps),
+        "start_timestamp" => start_timestamp(ctx, &args[0], steps),
         "clamp" => {
             let (low, high) = (scalar(ctx, &args[1], steps)?, scalar(ctx, &args[2], steps)?);
             with_step(ctx, &args[0], steps, |i, v| {
@@ -67,11 +68,13 @@ pub(crate) fn eval(
         }
         "sort" | "sort_desc" => {
             let series = vector(ctx, &args[0], steps)?;
+            warn_unsorted(ctx, expr, steps);
             Ok(Val::Vector(sorted(series, func.name == "sort_desc", steps)))
         }
         "sort_by_label" | "sort_by_label_desc" => {
             let names = args[1..].iter().map(|a| string(ctx, a, steps)).collect::<Result<Vec<_>, _>>()?;
             let series = vector(ctx, &args[0], steps)?;
+            warn_unsorted(ctx, expr, steps);
             Ok(Val::Vector(label_fn::sorted(series, &names, func.name == "sort_by_label_desc")))
         }
         "label_replace" => label_fn::replace(ctx, args, steps).map(Val::Vector),
@@ -84,13 +87,25 @@ pub(crate) fn eval(
     }
 }
 
-/// Go's math.Max: NaN wins.
+/// Go's math.Max: +Inf wins, then NaN; 0 is more than -0.
 fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { NORMAL_NAN } else { a.max(b) }
+    match (a, b) {
+        (f64::INFINITY, _) | (_, f64::INFINITY) => f64::INFINITY,
+        _ if a.is_nan() || b.is_nan() => NORMAL_NAN,
+        _ if a == 0.0 && b == 0.0 => {
+            if a.is_sign_negative() {
+                b
+            } else {
+                a
+            }
+        }
+        _ => a.max(b),
+    }
 }
 
+/// Go's math.Min: -Inf wins, then NaN; -0 is less than 0.
 fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { NORMAL_NAN } else { a.min(b) }
+    -go_max(-a, -b)
 }
 
 fn math(name: &str) -> Option<fn(f64) -> f64> {
@@ -202,12 +217,11 @@ fn the_only(series: &[OutSeries], i: usize) -> f64 {
     }
 }
 
-fn calendar(ctx: &Ctx<'_>, args: &[Expr], steps: Steps, part: fn(i64) -> f64) -> Result<Val, QueryError> {
-    let seconds = |v: f64| if v.is_nan() { i64::MIN } else { v as i64 };
+fn calendar(ctx: &Ctx<'_>, args: &[Expr], steps: Steps, part: fn(i128) -> f64) -> Result<Val, QueryError> {
     match args.first() {
-        Some(arg) => with_step(ctx, arg, steps, |_, v| Some(part(seconds(v)))),
+        Some(arg) => with_step(ctx, arg, steps, |_, v| Some(part(calendar::seconds(v)))),
         None => {
-            let values = (0..steps.n).map(|i| part(steps.time(i).div_euclid(1000))).collect();
+            let values = (0..steps.n).map(|i| part(i128::from(steps.time(i).div_euclid(1000)))).collect();
             let col = Column { values, hists: Vec::new() };
             Ok(Val::Vector(vec![OutSeries { labels: Labels::empty(), drop_name: false, col }]))
         }
@@ -235,13 +249,36 @@ fn timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError>
     settle(ctx, series).map(Val::Vector)
 }
 
-/// Sorted by value at an instant, NaN last; a range keeps its order.
+/// When the counters of a selector's samples began, in seconds; nothing where that is not known.
+fn start_timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError> {
+    let ExprKind::Vector(selector) = &arg.unwrapped().kind else {
+        // what was computed began at no time
+        vector(ctx, arg, steps)?;
+        return Ok(Val::Vector(Vec::new()));
+    };
+    let mut series = super::select::start_timestamps(ctx, selector, arg.pos, steps)?.collect(ctx)?;
+    series.iter_mut().for_each(|s| s.drop_name = true);
+    settle(ctx, series).map(Val::Vector)
+}
+
+/// The result of a range is in the order of labels whatever a query says.
+fn warn_unsorted(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) {
+    if steps.n > 1 {
+        let text = "sort is ineffective for range queries since results are always ordered by labels";
+        ctx.notes.warn(expr.pos, text);
+    }
+}
+
+/// Sorted by value at an instant, NaN last; a range keeps its order. Histograms have none, and are left out.
 fn sorted(mut series: Vec<OutSeries>, descending: bool, steps: Steps) -> Vec<OutSeries> {
+    for s in series.iter_mut().filter(|s| !s.col.hists.is_empty()) {
+        s.col.values.iter_mut().filter(|v| is_histogram(**v)).for_each(|v| *v = super::column::ABSENT);
+        s.col.hists.clear();
+    }
+    series.retain(|s| s.col.any_present());
     if steps.n != 1 {
         return series;
     }
-    // histograms have no order
-    series.retain(|s| is_float(s.col.values[0]));
     series.sort_by(|a, b| {
         let (a, b) = (a.col.values[0], b.col.values[0]);
         match (a.is_nan(), b.is_nan()) {
@@ -261,6 +298,6 @@ fn sorted(mut series: Vec<OutSeries>, descending: bool, steps: Steps) -> Vec<Out
 pub(crate) fn warn_quantiles(ctx: &Ctx<'_>, arg: &Expr, values: &[f64]) {
     for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         let shown = model::float::format_general(*q);
-        ctx.notes.warn(arg.pos, format!("quantile value should be between 0 and 1, got {shown}"));
+        ctx.notes.warn(arg.unwrapped().pos, format!("quantile value should be between 0 and 1, got {shown}"));
     }
 }

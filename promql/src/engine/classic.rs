@@ -33,47 +33,68 @@ pub(crate) fn nearly(a: f64, b: f64, tolerance: f64) -> bool {
     diff / sum.min(f64::MAX) < tolerance
 }
 
-/// Brings sorted buckets into shape: one a bound, counts that never fall. Says whether a fall was more than rounding.
-fn repair(buckets: &mut Vec<Bucket>) -> bool {
-    let mut unique: Vec<Bucket> = Vec::with_capacity(buckets.len());
-    for b in buckets.iter() {
-        match unique.last_mut() {
-            Some(last) if last.upper == b.upper => last.count += b.count,
-            _ => unique.push(*b),
+/// What had to be raised so that counts never fall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Repair {
+    /// Upper bound of the lowest bucket concerned.
+    pub(crate) lowest: f64,
+    /// And of the highest.
+    pub(crate) highest: f64,
+    /// By how much at most.
+    pub(crate) most: f64,
+}
+
+/// Brings sorted buckets of the same bound together, at the front of the list; says how many there are then. What lies behind them
+/// stays: a second quantile of the same buckets meets it again, as in Prometheus.
+fn coalesce(buckets: &mut [Bucket]) -> usize {
+    let mut len = 1;
+    for i in 1..buckets.len() {
+        let b = buckets[i];
+        if buckets[len - 1].upper == b.upper {
+            buckets[len - 1].count += b.count;
+        } else {
+            buckets[len] = b;
+            len += 1;
         }
     }
-    let mut forced = false;
-    let mut highest = unique.first().map_or(0.0, |b| b.count);
-    for b in unique.iter_mut().skip(1) {
+    len
+}
+
+/// Raises counts that fall; says where that was more than rounding.
+fn repair(buckets: &mut [Bucket]) -> Option<Repair> {
+    let mut forced: Option<Repair> = None;
+    let mut highest = buckets[0].count;
+    for b in &mut buckets[1..] {
         if nearly(highest, b.count, TOLERANCE) {
             b.count = highest;
         } else if b.count < highest {
+            let fix = forced.get_or_insert(Repair { lowest: b.upper, highest: b.upper, most: 0.0 });
+            fix.highest = b.upper;
+            fix.most = fix.most.max(highest - b.count);
             b.count = highest;
-            forced = true;
         } else {
             highest = b.count;
         }
     }
-    *buckets = unique;
     forced
 }
 
-/// The value below which the share `q` lies, linear within a bucket; true where buckets had to be repaired.
-pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
+/// The value below which the share `q` lies, linear within a bucket; and what had to be repaired.
+pub(crate) fn quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<Repair>) {
     if q.is_nan() {
-        return (NORMAL_NAN, false);
+        return (NORMAL_NAN, None);
     }
     if q < 0.0 {
-        return (f64::NEG_INFINITY, false);
+        return (f64::NEG_INFINITY, None);
     }
     if q > 1.0 {
-        return (f64::INFINITY, false);
+        return (f64::INFINITY, None);
     }
     if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
-        return (NORMAL_NAN, false);
+        return (NORMAL_NAN, None);
     }
-    let forced = repair(buckets);
-    let n = buckets.len();
+    let n = coalesce(buckets);
+    let forced = repair(&mut buckets[..n]);
     let total = buckets[n - 1].count;
     if n < 2 || total == 0.0 || total.is_nan() {
         return (NORMAL_NAN, forced);
@@ -96,11 +117,12 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
 }
 
 /// The share of the observations between the bounds, linear within a bucket.
-pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut [Bucket]) -> f64 {
     if buckets.last().is_none_or(|b| b.upper != f64::INFINITY) {
         return NORMAL_NAN;
     }
-    repair(buckets);
+    let len = coalesce(buckets);
+    let buckets = &buckets[..len];
     let total = buckets[buckets.len() - 1].count;
     if total == 0.0 || total.is_nan() || lower.is_nan() || upper.is_nan() {
         return NORMAL_NAN;

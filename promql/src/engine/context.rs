@@ -6,7 +6,8 @@ use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span};
 use crate::storage::Queryable;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The times of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub(crate) struct Ctx<'a> {
     /// Samples held now: results of operands that wait for their operator.
     held: AtomicUsize,
     peak: AtomicUsize,
+    /// What fails the query once there is data for it.
+    pending: Mutex<Option<String>>,
+    failed: AtomicBool,
     pub(crate) touched: AtomicU64,
     pub(crate) series: AtomicU64,
 }
@@ -78,6 +82,8 @@ impl<'a> Ctx<'a> {
             stats_only: stats_only(expr),
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            pending: Mutex::new(None),
+            failed: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             series: AtomicU64::new(0),
         }
@@ -112,6 +118,25 @@ impl<'a> Ctx<'a> {
         Ok(())
     }
 
+    /// Notes an error that counts only where a function then finds data: see [`Ctx::filled`].
+    pub(crate) fn fail_where_filled(&self, text: String) {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
+    }
+
+    /// Says that a function with bad arguments has found data.
+    pub(crate) fn filled(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// The error that was noted, where it counts.
+    pub(crate) fn check_pending(&self) -> Result<(), QueryError> {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*pending {
+            Some(text) if self.failed.load(Ordering::Relaxed) => Err(QueryError::Execution(text.clone())),
+            _ => Ok(()),
+        }
+    }
+
     /// Adds to the samples looked at.
     pub(crate) fn touch(&self, samples: u64) {
         self.touched.fetch_add(samples, Ordering::Relaxed);
@@ -123,8 +148,7 @@ impl<'a> Ctx<'a> {
             Span::Millis(ms) => Ok(*ms),
             Span::Expr(expr) => {
                 let seconds = self.duration(expr)?;
-                let column = expr.pos.start + 1;
-                let fail = |what: &str| Err(QueryError::Execution(format!("1:{column}: {what}")));
+                let fail = |what: &str| Err(bad_duration(expr, what));
                 if positive && (seconds <= 0.0 || seconds.is_nan()) {
                     return fail("duration must be greater than 0");
                 }
@@ -137,8 +161,30 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// Looks at all lengths before anything is evaluated.
+    pub(crate) fn check_spans(&self, expr: &Expr) -> Result<(), QueryError> {
+        let mut todo = vec![expr];
+        while let Some(expr) = todo.pop() {
+            let (range, step, modifiers) = match &expr.kind {
+                ExprKind::Vector(selector) => (None, None, Some(&selector.modifiers)),
+                ExprKind::Matrix { selector, range, .. } => (Some(range), None, Some(&selector.modifiers)),
+                ExprKind::Subquery { range, step, modifiers, .. } => {
+                    (Some(range), step.as_ref(), Some(modifiers))
+                }
+                _ => (None, None, None),
+            };
+            for span in [range, step].into_iter().flatten() {
+                self.span(span, true)?;
+            }
+            if let Some(span) = modifiers.and_then(|m| m.offset.as_ref()) {
+                self.span(span, false)?;
+            }
+            todo.extend(expr.children().into_iter().rev());
+        }
+        Ok(())
+    }
+
     fn duration(&self, expr: &DurationExpr) -> Result<f64, QueryError> {
-        let column = expr.pos.start + 1;
         Ok(match &expr.kind {
             DurationExprKind::Number { value, .. } => *value,
             DurationExprKind::Step => self.query_step as f64 / 1000.0,
@@ -153,12 +199,8 @@ impl<'a> Ctx<'a> {
                     BinaryOp::Add => l + r,
                     BinaryOp::Sub => l - r,
                     BinaryOp::Mul => l * r,
-                    BinaryOp::Div if r == 0.0 => {
-                        return Err(QueryError::Execution(format!("1:{column}: division by zero")));
-                    }
-                    BinaryOp::Mod if r == 0.0 => {
-                        return Err(QueryError::Execution(format!("1:{column}: modulo by zero")));
-                    }
+                    BinaryOp::Div if r == 0.0 => return Err(bad_duration(expr, "division by zero")),
+                    BinaryOp::Mod if r == 0.0 => return Err(bad_duration(expr, "modulo by zero")),
                     BinaryOp::Div => l / r,
                     BinaryOp::Mod => l % r,
                     _ => l.powf(r),
@@ -184,6 +226,12 @@ impl<'a> Ctx<'a> {
         let fixed = fixed.map(|t| t.clamp(-FAR, FAR) - offset);
         Ok(Reference { steps, fixed, offset })
     }
+}
+
+/// A length that makes no sense, with its place in the text as Prometheus shows it: first byte and byte after the last.
+fn bad_duration(expr: &DurationExpr, what: &str) -> QueryError {
+    let (start, end) = (expr.pos.start, expr.pos.end);
+    QueryError::BadData(format!("invalid parameter \"query\": {start}:{end}: {what}"))
 }
 
 /// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and no subquery: of their histograms the counter

@@ -7,7 +7,7 @@ use super::result::QueryError;
 use super::select::{self, Around, Range, Stream, keeps_name};
 use super::window::Samples;
 use super::{aggregate, binary, call};
-use crate::ast::{Boundary, Expr, ExprKind, Modifiers, Span, ValueType};
+use crate::ast::{Boundary, Expr, ExprKind, Modifiers, PosRange, Span, ValueType};
 use hashbrown::HashTable;
 use model::FloatHistogram;
 use model::histogram::CounterReset;
@@ -98,7 +98,7 @@ pub(crate) fn stream<'a>(
                 return Ok(None);
             }
             let params = range_params(ctx, func.name, args, steps)?;
-            let range = Range { selector, span: range, pos: arg.pos };
+            let range = Range { selector, span: range, pos: arg.unwrapped().pos };
             select::ranged(ctx, range, func.name, params, steps, around).map(Some)
         }
         ExprKind::Binary { op, lhs, rhs, return_bool, .. } if !op.is_set() => {
@@ -132,9 +132,11 @@ fn range_params(ctx: &Ctx<'_>, func: &str, args: &[Expr], steps: Steps) -> Resul
             for (what, values) in ["smoothing", "trend"].iter().zip(&params) {
                 if let Some(v) = values.iter().find(|v| !(**v > 0.0 && **v < 1.0)) {
                     let short = if *what == "smoothing" { "sf" } else { "tf" };
-                    return Err(QueryError::Execution(format!(
+                    // an error only where there is something to smooth
+                    ctx.fail_where_filled(format!(
                         "invalid {what} factor. Expected: 0 < {short} < 1, got: {v:.6}"
-                    )));
+                    ));
+                    break;
                 }
             }
         }
@@ -353,7 +355,9 @@ pub(crate) fn over_subquery_raw(
     let one = |s: OutSeries| {
         // a dropped name is not the series' own any more
         let metric = if s.drop_name { "" } else { s.labels.metric_name() };
-        let call = Call { ctx, func, pos: arg.pos, metric, boundary: Boundary::Inside, params: &params };
+        // what is computed stands nowhere in the query, as Prometheus sees it
+        let call =
+            Call { ctx, func, pos: PosRange::default(), metric, boundary: Boundary::Inside, params: &params };
         let (col, touched) = select::over_computed(&call, computed_samples(&s.col, inner), &reference, range);
         ctx.touch(touched);
         let drop_name = s.drop_name || !keeps_name(func);

@@ -7,7 +7,7 @@ use super::notes::Level;
 use super::result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
 use super::select::{raw_samples, select};
 use super::window::Samples;
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Boundary, Expr, ExprKind};
 use crate::storage::SelectHints;
 use model::Labels;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,7 @@ pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value) -> QueryResult {
 pub(crate) fn instant(_ctx: &Ctx<'_>, val: Val, at: i64) -> Result<Value, QueryError> {
     Ok(match val {
         Val::Scalar(values) => Value::Scalar { t: at, v: values[0] },
-        Val::Str(v) => Value::String { t: at, v },
+        Val::Str(v) => Value::String { t: at, v: crate::parser::readable(v) },
         Val::Vector(series) => {
             let series = drop_names(series)?;
             let samples = series.into_iter().filter_map(|s| match s.col.point(0) {
@@ -96,10 +96,18 @@ pub(crate) fn matrix(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Value, 
             let length = ctx.span(range, true)?;
             let end = ctx.reference(&selector.modifiers, steps)?.first();
             let start = end - length + 1;
-            let hints = SelectHints { start, end, range: length, ..SelectHints::default() };
+            let mut hints = SelectHints { start, end, range: length, ..SelectHints::default() };
             let mut held = 0;
+            let boundary = selector.boundary;
+            if boundary != Boundary::Inside {
+                hints.start -= ctx.lookback;
+                hints.end += if boundary == Boundary::Smoothed { ctx.lookback } else { 0 };
+            }
             for series in select(ctx, selector, &hints)? {
-                let samples = raw_samples(&*series, start, end)?;
+                let mut samples = raw_samples(&*series, hints.start, hints.end)?;
+                if boundary != Boundary::Inside {
+                    samples = bounded(samples, boundary, end - length, end)?;
+                }
                 held += samples.ft.len() + samples.ht.len();
                 ctx.would_hold(held, "a range of samples")?;
                 out.push((series.labels().clone(), to_points(samples)));
@@ -118,6 +126,42 @@ pub(crate) fn matrix(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Value, 
     out.retain(|(_, points)| !points.is_empty());
     out.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(Value::Matrix(out))
+}
+
+/// The samples of a window with a value at each of its bounds: `anchored` that of the last sample before, `smoothed` that
+/// between the samples on both sides.
+fn bounded(samples: Samples, boundary: Boundary, start: i64, end: i64) -> Result<Samples, QueryError> {
+    if !samples.ht.is_empty() {
+        let word = if boundary == Boundary::Anchored { "anchored" } else { "smoothed" };
+        return Err(QueryError::Execution(format!("{word} modifier is not supported with histograms")));
+    }
+    let (times, values) = (&samples.ft, &samples.fv);
+    let Some(last) = times.last() else { return Ok(Samples::default()) };
+    if boundary == Boundary::Anchored && *last <= start {
+        return Ok(Samples::default());
+    }
+    let at = |t: i64| {
+        let after = times.partition_point(|x| *x <= t);
+        match (after.checked_sub(1), values.get(after)) {
+            (None, first) => first.copied().unwrap_or_default(),
+            (Some(before), Some(next)) if boundary == Boundary::Smoothed && times[before] != t => {
+                let share = (t - times[before]) as f64 / (times[after] - times[before]) as f64;
+                values[before] + (next - values[before]) * share
+            }
+            (Some(before), _) => values[before],
+        }
+    };
+    let inner = times.iter().zip(values).filter(|(t, _)| start < **t && **t < end);
+    let mut out = Samples::default();
+    out.ft.push(start);
+    out.fv.push(at(start));
+    for (t, v) in inner {
+        out.ft.push(*t);
+        out.fv.push(*v);
+    }
+    out.ft.push(end);
+    out.fv.push(at(end));
+    Ok(out)
 }
 
 fn to_points(samples: Samples) -> Points {

@@ -11,7 +11,7 @@ use crate::ast::{Expr, PosRange};
 use crate::histogram;
 use crate::histogram::NanEffect;
 use crate::parser::{quote, valid_label};
-use model::labels::BUCKET_LE;
+use model::labels::{BUCKET_LE, METRIC_NAME};
 use model::{FloatHistogram, Labels, LabelsBuilder};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -33,13 +33,15 @@ pub(crate) fn eval(
             let q = scalar(ctx, &args[0], steps)?;
             let series = vector(ctx, &args[1], steps)?;
             warn_quantiles(ctx, &args[0], &q);
-            let apply = Apply { ctx, pos: args[1].pos, func: Func::Quantile(&q), steps };
+            let func = Func::Quantile { q: &q, earlier: &[] };
+            let apply = Apply { ctx, pos: args[1].unwrapped().pos, func, steps };
             settle(ctx, apply.all(&series)?)
         }
         "histogram_fraction" => {
             let (low, high) = (scalar(ctx, &args[0], steps)?, scalar(ctx, &args[1], steps)?);
             let series = vector(ctx, &args[2], steps)?;
-            let apply = Apply { ctx, pos: args[2].pos, func: Func::Fraction(&low, &high), steps };
+            let func = Func::Fraction(&low, &high);
+            let apply = Apply { ctx, pos: args[2].unwrapped().pos, func, steps };
             settle(ctx, apply.all(&series)?)
         }
         _ => quantiles(ctx, args, steps),
@@ -49,17 +51,19 @@ pub(crate) fn eval(
 /// `histogram_quantiles(v, "label", q, …)`: one series a quantile, named by the label.
 fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries>, QueryError> {
     let label = string(ctx, &args[1], steps)?;
-    if !valid_label(&label) {
-        let text = format!("invalid label name {}", quote(&label));
-        return Err(QueryError::Execution(text));
-    }
     let series = vector(ctx, &args[0], steps)?;
     let mut out = Vec::new();
+    let mut earlier: Vec<Vec<f64>> = Vec::new();
     for arg in &args[2..] {
         let q = scalar(ctx, arg, steps)?;
         warn_quantiles(ctx, arg, &q);
-        let apply = Apply { ctx, pos: args[0].pos, func: Func::Quantile(&q), steps };
+        let func = Func::Quantile { q: &q, earlier: &earlier };
+        let apply = Apply { ctx, pos: args[0].unwrapped().pos, func, steps };
         for s in apply.all(&series)? {
+            if !valid_label(&label) {
+                let text = format!("invalid label name {}", quote(&label));
+                return Err(QueryError::Execution(text));
+            }
             // the label tells quantiles apart, which may change from step to step
             let mut by_value: Vec<(u64, Column)> = Vec::new();
             for i in (0..steps.n).filter(|i| s.col.is_present(*i)) {
@@ -73,9 +77,12 @@ fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries
             for (bits, col) in by_value {
                 let mut b = LabelsBuilder::new(&s.labels);
                 b.set(label.as_str(), with_point(f64::from_bits(bits)));
-                out.push(OutSeries { labels: b.finish(), drop_name: s.drop_name, col });
+                // a name that the label has become is not the metric's, which has gone before
+                let drop_name = s.drop_name && (label != METRIC_NAME || ctx.engine.delayed_name_removal);
+                out.push(OutSeries { labels: b.finish(), drop_name, col });
             }
         }
+        earlier.push(q);
     }
     merge_same(settle(ctx, out)?)
 }
@@ -109,14 +116,18 @@ fn of_native(
 }
 
 enum Func<'a> {
-    Quantile(&'a [f64]),
+    /// A quantile at each step, and those that were taken of the same buckets before.
+    Quantile {
+        q: &'a [f64],
+        earlier: &'a [Vec<f64>],
+    },
     Fraction(&'a [f64], &'a [f64]),
 }
 
 impl Func<'_> {
     fn name(&self) -> &'static str {
         match self {
-            Func::Quantile(_) => "histogram_quantile",
+            Func::Quantile { .. } => "histogram_quantile",
             Func::Fraction(..) => "histogram_fraction",
         }
     }
@@ -144,7 +155,7 @@ impl Apply<'_, '_> {
         let mut enter = |labels: Labels, s: &OutSeries, fill: &mut dyn FnMut(&mut Member)| {
             let m = members.entry(labels).or_insert_with_key(|labels| {
                 order.push(labels.clone());
-                Member { metric: s.labels.metric_name().to_owned(), ..Member::default() }
+                Member { metric: self.name_of(s).to_owned(), ..Member::default() }
             });
             fill(m);
         };
@@ -164,7 +175,7 @@ impl Apply<'_, '_> {
                             "bucket label \"le\" is missing or has a malformed value of {}",
                             model::float::quote(le)
                         );
-                        self.ctx.notes.warn(self.pos, for_metric(&text, s.labels.metric_name()));
+                        self.ctx.notes.warn(self.pos, for_metric(&text, self.name_of(s)));
                     }
                 }
             }
@@ -178,6 +189,11 @@ impl Apply<'_, '_> {
             }
         }
         Ok(out)
+    }
+
+    /// The name that annotations show: there is none where the function has dropped it already.
+    fn name_of<'s>(&self, s: &'s OutSeries) -> &'s str {
+        if self.ctx.engine.delayed_name_removal { s.labels.metric_name() } else { "" }
     }
 
     fn member(&self, series: &[OutSeries], member: &Member) -> Column {
@@ -214,7 +230,7 @@ impl Apply<'_, '_> {
             self.ctx.notes.info(self.pos, for_metric(&text, metric));
         };
         match self.func {
-            Func::Quantile(q) => {
+            Func::Quantile { q, .. } => {
                 let (v, effect) = histogram::quantile(q[i], h);
                 match effect {
                     NanEffect::None => {}
@@ -233,14 +249,15 @@ impl Apply<'_, '_> {
         }
     }
 
-    fn classic(&self, i: usize, buckets: &mut Vec<Bucket>, metric: &str) -> f64 {
+    fn classic(&self, i: usize, buckets: &mut [Bucket], metric: &str) -> f64 {
         match self.func {
-            Func::Quantile(q) => {
-                let (v, repaired) = classic::quantile(q[i], buckets);
-                if repaired {
-                    let text = "input to histogram_quantile needed to be fixed for monotonicity \
-                                (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-                    self.ctx.notes.info(self.pos, for_metric(text, metric));
+            Func::Quantile { q, earlier } => {
+                for before in earlier {
+                    classic::quantile(before[i], buckets);
+                }
+                let (v, repair) = classic::quantile(q[i], buckets);
+                if let Some(repair) = repair {
+                    self.ctx.notes.repaired(self.pos, metric, self.steps.time(i), repair);
                 }
                 v
             }

@@ -68,43 +68,71 @@ fn with_label(labels: &Labels, name: &str, value: String) -> Labels {
     b.finish()
 }
 
+/// Up to so many series are sorted by insertion, as Prometheus does it: a label that some of them lack has no order there, and
+/// which series then come first depends on the way of sorting.
+const FEW: usize = 12;
+
 /// Sorted by the labels in turn, then by the whole label set; digits within values compare as numbers.
 pub(crate) fn sorted(mut series: Vec<OutSeries>, names: &[String], descending: bool) -> Vec<OutSeries> {
-    series.sort_by(|a, b| {
-        let by_names = names
-            .iter()
-            .map(|n| natural(a.labels.get(n), b.labels.get(n)))
-            .find(|order| *order != Ordering::Equal)
-            .unwrap_or_else(|| a.labels.cmp(&b.labels));
-        if descending { by_names.reverse() } else { by_names }
-    });
-    series
+    let compare =
+        |a: &Labels, b: &Labels| match names.iter().map(|n| (a.get(n), b.get(n))).find(|(x, y)| x != y) {
+            Some((x, y)) if naturally_before(x, y) => Ordering::Less,
+            Some(_) => Ordering::Greater,
+            None => a.cmp(b),
+        };
+    // the answer is turned around, not the operands
+    let compare = |a: &Labels, b: &Labels| if descending { compare(a, b).reverse() } else { compare(a, b) };
+    if series.len() <= FEW {
+        for i in 1..series.len() {
+            let mut at = i;
+            while at > 0 && compare(&series[at].labels, &series[at - 1].labels) == Ordering::Less {
+                series.swap(at, at - 1);
+                at -= 1;
+            }
+        }
+        return series;
+    }
+    // missing labels last: an order that holds together
+    let missing = |s: &OutSeries| names.iter().map(|n| s.labels.get(n).is_empty()).collect::<Vec<bool>>();
+    let (mut whole, mut lacking): (Vec<OutSeries>, Vec<OutSeries>) =
+        series.into_iter().partition(|s| !missing(s).contains(&true));
+    whole.sort_by(|a, b| compare(&a.labels, &b.labels));
+    lacking.sort_by(|a, b| missing(a).cmp(&missing(b)).then_with(|| a.labels.cmp(&b.labels)));
+    whole.append(&mut lacking);
+    whole
 }
 
-/// Natural order: runs of digits by their value.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) else {
-            return a.len().cmp(&b.len());
+/// Whether a text comes before another one, runs of digits compared by their value; a text that begins the other comes first.
+/// Nothing comes before or after an empty text.
+fn naturally_before(a: &str, b: &str) -> bool {
+    let (a, b) = (chunks(a), chunks(b));
+    for (i, x) in a.iter().enumerate() {
+        let Some(y) = b.get(i) else { return false };
+        let equal = match (x.parse::<i64>(), y.parse::<i64>()) {
+            (Ok(x), Ok(y)) if x != y => return x < y,
+            (Ok(_), Ok(_)) => true,
+            _ if x != y => return x < y,
+            _ => true,
         };
-        if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (da, db) = (digits(a), digits(b));
-            let (na, nb) = (da.trim_start_matches('0'), db.trim_start_matches('0'));
-            let order =
-                na.len().cmp(&nb.len()).then_with(|| na.cmp(nb)).then_with(|| da.len().cmp(&db.len()));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (a, b) = (&a[da.len()..], &b[db.len()..]);
-        } else if x == y {
-            (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]);
-        } else {
-            return x.cmp(&y);
+        if equal && i + 1 == a.len() {
+            return true;
+        }
+        if equal && i + 1 == b.len() {
+            return false;
         }
     }
+    false
 }
 
-fn digits(text: &str) -> &str {
-    &text[..text.bytes().take_while(u8::is_ascii_digit).count()]
+/// Runs of digits, and what stands between them.
+fn chunks(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let digits = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(rest.len());
+        out.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    out
 }

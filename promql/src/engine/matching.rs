@@ -5,7 +5,7 @@
 
 use super::aggregate::hash_pairs;
 use super::binary::{between_points, changes_quantity, compare};
-use super::column::{Column, OutSeries, Point, is_absent};
+use super::column::{Column, OutSeries, Point, is_absent, is_histogram};
 use super::context::{Ctx, Steps};
 use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
 use super::result::QueryError;
@@ -205,9 +205,11 @@ impl Operation<'_, '_> {
         fills: (Option<f64>, Option<f64>),
     ) -> Result<(), QueryError> {
         let mut any_many: Option<Presence> = None;
+        // the first one met, step by step and in the order of the series
+        let mut first: Option<(usize, usize, usize, usize)> = None;
         for sig in (0..signatures.first.len()).filter(|sig| ones.of(*sig).len() > 1) {
             let any = any_many.get_or_insert_with(|| {
-                let mut p: Presence = vec![fills.0.is_some(); self.steps];
+                let mut p: Presence = vec![fills.0.is_some() || fills.1.is_some(); self.steps];
                 many.iter().for_each(|s| add_presence(&mut p, &s.col));
                 p
             });
@@ -215,18 +217,22 @@ impl Operation<'_, '_> {
             for i in (0..self.steps).filter(|i| any[*i]) {
                 let mut there = members.iter().filter(|m| one[**m].col.is_present(i));
                 if let (Some(a), Some(b)) = (there.next(), there.next()) {
-                    let side = if swapped { "left" } else { "right" };
-                    return Err(QueryError::Execution(format!(
-                        "found duplicate series for the match group {} on the {side} hand-side of the operation: \
-                         [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                        signatures.labels(sig),
-                        (&one[*a].labels).min(&one[*b].labels),
-                        (&one[*a].labels).max(&one[*b].labels)
-                    )));
+                    if first.is_none_or(|(step, second, ..)| (i, *b) < (step, second)) {
+                        first = Some((i, *b, *a, sig));
+                    }
+                    break;
                 }
             }
         }
-        Ok(())
+        let Some((_, second, first, sig)) = first else { return Ok(()) };
+        let side = if swapped { "left" } else { "right" };
+        Err(QueryError::Execution(format!(
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: \
+             [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+            signatures.labels(sig),
+            (&one[second].labels).min(&one[first].labels),
+            (&one[second].labels).max(&one[first].labels)
+        )))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -255,16 +261,21 @@ impl Operation<'_, '_> {
             col
         };
         let filled_one = fill_one.map(|v| fill(missing(one, group.one), v)).filter(Column::any_present);
-        let filled_many = fill_many.map(|v| fill(missing(many, group.many), v)).filter(Column::any_present);
+        // steps at which a pair came together: not where its types do not, which leaves the one side without a partner
+        let mut matched: Presence = vec![false; if fill_many.is_some() { self.steps } else { 0 }];
         for &m in group.many {
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
             for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
                 let result = self.columns(&many[m].col, col, swapped);
+                // also where a comparison then drops the result, but not where the types do not go together
+                let both = |i: usize| {
+                    let there = many[m].col.is_present(i) && col.is_present(i);
+                    there && (result.is_present(i) || self.compares(&many[m].col, col, i))
+                };
+                matched.iter_mut().enumerate().for_each(|(i, matched)| *matched |= both(i));
                 if one_to_one && !taken.is_empty() {
                     for (i, t) in taken.iter_mut().enumerate() {
-                        // also where a comparison then drops the result
-                        let both = many[m].col.is_present(i) && col.is_present(i);
-                        if both && std::mem::replace(t, true) {
+                        if both(i) && std::mem::replace(t, true) {
                             return Err(QueryError::Execution(
                                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                                     .to_owned(),
@@ -276,13 +287,16 @@ impl Operation<'_, '_> {
                     continue;
                 }
                 let metric = self.labels(&many[m].labels, labels);
-                let drop_name = self.return_bool || many[m].drop_name;
+                // a filter gives the sample as it was stored, name and all
+                let drop_name = self.return_bool;
                 out.push((m, OutSeries { labels: metric, drop_name, col: result }));
             }
         }
-        if let Some(filled) = &filled_many {
+        if let Some(v) = fill_many.filter(|_| matched.contains(&false)) {
+            let mut filled = Column::absent(self.steps);
+            (0..self.steps).filter(|i| !matched[*i]).for_each(|i| filled.values[i] = v);
             for &o in group.one {
-                let result = self.columns(filled, &one[o].col, swapped);
+                let result = self.columns(&filled, &one[o].col, swapped);
                 if result.any_present() {
                     let labels = self.labels(&signatures.labels(at), Some(&one[o].labels));
                     out.push((
@@ -293,6 +307,16 @@ impl Operation<'_, '_> {
             }
         }
         self.merge_group(begin, out)
+    }
+
+    /// Whether the operator is a comparison that the values at a step allow.
+    fn compares(&self, a: &Column, b: &Column, i: usize) -> bool {
+        let equality = matches!(self.op, BinaryOp::Eq | BinaryOp::Ne);
+        match (is_histogram(a.values[i]), is_histogram(b.values[i])) {
+            (false, false) => self.op.is_comparison(),
+            (true, true) => equality,
+            _ => false,
+        }
     }
 
     /// Brings results of one signature together that have the same labels at different steps.

@@ -71,6 +71,7 @@ impl Engine {
     ) -> Result<QueryResult, QueryError> {
         check_time(at)?;
         let ctx = Ctx::new(storage, expr, &self.options, options, (at, at, 0));
+        ctx.check_spans(expr)?;
         // a step of 1 ms is never taken
         let steps = Steps { start: at, step: 1, n: 1 };
         let value = on_deep_stack(expr, || {
@@ -79,6 +80,7 @@ impl Engine {
             }
             finish::instant(&ctx, eval::eval(&ctx, expr, steps)?, at)
         })?;
+        ctx.check_pending()?;
         Ok(finish::result(&ctx, value))
     }
 
@@ -98,7 +100,7 @@ impl Engine {
         let found = expr.value_type();
         if !matches!(found, ValueType::Scalar | ValueType::Vector) {
             return Err(QueryError::BadData(format!(
-                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                "invalid parameter \"query\": invalid expression type {:?} for range query, must be Scalar or instant Vector",
                 found.documented()
             )));
         }
@@ -116,9 +118,11 @@ impl Engine {
             return Err(QueryError::BadData(format!("{n} steps are more than {MAX_STEPS}")));
         }
         let n = n as usize;
+        ctx.check_spans(expr)?;
         ctx.would_hold(n, "the steps of the query")?;
         let steps = Steps { start, step, n };
         let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
+        ctx.check_pending()?;
         Ok(finish::result(&ctx, value))
     }
 }

@@ -1,9 +1,10 @@
 //! Annotations: warnings and infos that a query gathers, each once, with the place in the query.
 
+use super::classic::Repair;
 use crate::ast::PosRange;
 use crate::parser::line_column;
 use parking::Guarded;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// How serious an annotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,14 +15,26 @@ pub(crate) enum Level {
 
 /// The annotations of one query; shared by all threads that evaluate it.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Guarded<BTreeSet<(Level, usize, String)>>);
+pub(crate) struct Notes(Guarded<BTreeMap<(Level, String), usize>>, Guarded<Repairs>);
+
+/// Repairs of classic buckets by place and metric: one annotation says what they were over all steps and series.
+type Repairs = BTreeMap<(usize, String), Repaired>;
+
+#[derive(Debug)]
+struct Repaired {
+    all: Repair,
+    samples: u64,
+    first: i64,
+    last: i64,
+}
 
 impl Notes {
     pub(crate) fn add(&self, level: Level, pos: PosRange, text: String) {
         self.0.with(|set| {
             // bounded: a name per series could flood the answer
             if set.len() < MAX_NOTES {
-                set.insert((level, pos.start, text));
+                // of the same text at several places the last one met counts
+                set.insert((level, text), pos.start);
             }
         });
     }
@@ -34,18 +47,65 @@ impl Notes {
         self.add(Level::Info, pos, text.into());
     }
 
+    /// Notes a repair of the buckets of a metric at a time.
+    pub(crate) fn repaired(&self, pos: PosRange, metric: &str, t: i64, repair: Repair) {
+        self.1.with(|all| {
+            if all.len() >= MAX_NOTES {
+                return;
+            }
+            let new = || Repaired { all: repair, samples: 0, first: t, last: t };
+            let known = all.entry((pos.start, metric.to_owned())).or_insert_with(new);
+            known.all.lowest = known.all.lowest.min(repair.lowest);
+            known.all.highest = known.all.highest.max(repair.highest);
+            known.all.most = known.all.most.max(repair.most);
+            known.samples += 1;
+            known.first = known.first.min(t);
+            known.last = known.last.max(t);
+        });
+    }
+
+    fn repair_texts(&self) -> Vec<(usize, String)> {
+        let time = |ms: i64| {
+            let at = jiff::Timestamp::from_second(ms.div_euclid(1000));
+            at.map_or_else(|_| format!("{ms} ms"), |t| t.to_string())
+        };
+        let text = |((start, metric), r): (&(usize, String), &Repaired)| {
+            let what = "input to histogram_quantile needed to be fixed for monotonicity \
+                        (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+            let (low, high, most) = (
+                model::float::format_general(r.all.lowest),
+                model::float::format_general(r.all.highest),
+                model::float::format_general(r.all.most),
+            );
+            let text = format!(
+                "{}, from buckets {low} to {high}, with a max diff of {most}, over {} samples from {} to {}",
+                for_metric(what, metric),
+                r.samples,
+                time(r.first),
+                time(r.last)
+            );
+            (*start, text)
+        };
+        self.1.with(|all| all.iter().map(text).collect())
+    }
+
     /// A warning from storage, without a place.
     pub(crate) fn plain(&self, text: String) {
-        self.0.with(|set| set.insert((Level::Warning, usize::MAX, text)));
+        self.0.with(|set| set.insert((Level::Warning, text), usize::MAX));
     }
 
     /// The texts of one level, in the form that the HTTP API shows.
     pub(crate) fn texts(&self, level: Level, query: &str) -> Vec<String> {
         let prefix = if level == Level::Warning { "PromQL warning" } else { "PromQL info" };
+        if level == Level::Info {
+            for (start, text) in self.repair_texts() {
+                self.0.with(|set| set.insert((Level::Info, text), start));
+            }
+        }
         self.0.with(|set| {
-            let chosen = set.iter().filter(|(l, _, _)| *l == level);
+            let chosen = set.iter().filter(|((l, _), _)| *l == level);
             chosen
-                .map(|(_, start, text)| {
+                .map(|((_, text), start)| {
                     if *start == usize::MAX {
                         return text.clone();
                     }

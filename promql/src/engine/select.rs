@@ -443,3 +443,35 @@ pub(crate) fn timestamps<'a>(
     });
     Ok(Stream { labels, drop_name, steps, kernel, cost, buffers })
 }
+
+/// `start_timestamp(metric)`: when the counters of the samples began, in seconds, where that is known.
+pub(crate) fn start_timestamps<'a>(
+    ctx: &'a Ctx<'a>,
+    selector: &'a VectorSelector,
+    pos: PosRange,
+    steps: Steps,
+) -> Result<Stream<'a>, QueryError> {
+    let around = Around { func: "start_timestamp", ..Around::default() };
+    let reference = ctx.reference(&selector.modifiers, steps)?;
+    let stream = instant(ctx, selector, pos, steps, around)?;
+    let Stream { labels, drop_name, steps, kernel, cost, buffers } = stream;
+    let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
+        kernel(i, buffers, col)?;
+        let SampleBuffer { timestamps, starts, .. } = &buffers.raw;
+        for step in (0..reference.steps.n).filter(|_| !starts.is_empty()) {
+            let last = timestamps.partition_point(|t| *t <= reference.time(step));
+            match starts.get(last.wrapping_sub(1)) {
+                Some(start) if *start != 0 && col.is_present(step) => {
+                    col.values[step] = *start as f64 / 1000.0
+                }
+                _ => col.clear_at(step),
+            }
+        }
+        if starts.is_empty() {
+            col.reset(reference.steps.n);
+        }
+        col.hists.clear();
+        Ok(())
+    });
+    Ok(Stream { labels, drop_name, steps, kernel, cost, buffers })
+}

@@ -8,7 +8,7 @@ use super::eval;
 use super::kahan::quantile;
 use super::result::QueryError;
 use super::{call, sampling};
-use crate::ast::{AggregateOp, Expr};
+use crate::ast::{AggregateOp, Expr, PosRange};
 use crate::parser::{quote, valid_label};
 use model::{Labels, LabelsBuilder};
 use rustc_hash::FxHashMap;
@@ -19,6 +19,7 @@ pub(crate) fn eval(
     (op, inner, param): (AggregateOp, &Expr, &Expr),
     by: Grouping<'_>,
     steps: Steps,
+    whole: PosRange,
 ) -> Result<Vec<OutSeries>, QueryError> {
     if op == AggregateOp::CountValues {
         let label = eval::string(ctx, param, steps)?;
@@ -33,7 +34,10 @@ pub(crate) fn eval(
     if !matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio)
         && series.iter().any(|s| s.col.values.iter().any(|v| is_histogram(*v)))
     {
-        ctx.notes.info(inner.pos, format!("ignored histogram in {} aggregation", op.name()));
+        let pos = if op == AggregateOp::Quantile { inner.unwrapped().pos } else { whole };
+        if op == AggregateOp::Quantile || params.iter().any(|k| *k >= 1.0) {
+            ctx.notes.info(pos, format!("ignored histogram in {} aggregation", op.name()));
+        }
     }
     if op == AggregateOp::Quantile {
         call::warn_quantiles(ctx, param, &params);
@@ -42,21 +46,26 @@ pub(crate) fn eval(
     if op == AggregateOp::LimitRatio {
         return limit_ratio(ctx, param, &params, series);
     }
-    for k in &params {
-        check_k(*k)?;
-    }
+    check_k(&params)?;
     Ok(select_k(op, series, &members, &params))
 }
 
-fn check_k(k: f64) -> Result<(), QueryError> {
-    if k.is_nan() {
+/// Refuses what is no count. Where none of them reaches 1 nothing is chosen, and the others do not matter.
+fn check_k(params: &[f64]) -> Result<(), QueryError> {
+    if params.iter().any(|k| k.is_nan()) {
         return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
     }
-    if k >= i64::MAX as f64 || k <= i64::MIN as f64 {
+    let most = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = params.iter().copied().fold(f64::INFINITY, f64::min);
+    let overflow = |k: f64| {
         let text = format!("Scalar value {} overflows int64", model::float::format_general(k));
-        return Err(QueryError::Execution(text));
+        Err(QueryError::Execution(text))
+    };
+    match () {
+        () if most >= i64::MAX as f64 => overflow(most),
+        () if most >= 1.0 && least <= i64::MIN as f64 => overflow(least),
+        () => Ok(()),
     }
-    Ok(())
 }
 
 fn quantiles(series: &[OutSeries], groups: Groups, members: &[Vec<usize>], q: &[f64]) -> Vec<OutSeries> {
@@ -161,7 +170,13 @@ fn select_k(op: AggregateOp, series: Vec<OutSeries>, members: &[Vec<usize>], k: 
 
 fn choose(op: AggregateOp, series: &[OutSeries], members: &[usize], i: usize, k: usize) -> Vec<usize> {
     if op == AggregateOp::Limitk {
-        return members.iter().copied().filter(|m| series[*m].col.is_present(i)).take(k).collect();
+        // the first ones, in the order in which a heap holds them
+        let mut heap = Heap { items: Vec::with_capacity(k), top: true };
+        for m in members.iter().filter(|m| series[**m].col.is_present(i)).take(k) {
+            let v = series[*m].col.values[i];
+            heap.push((if is_histogram(v) { 0.0 } else { v }, *m));
+        }
+        return heap.items.into_iter().map(|(_, m)| m).collect();
     }
     let top = op == AggregateOp::Topk;
     let mut heap = Heap { items: Vec::with_capacity(k), top };
@@ -238,7 +253,10 @@ fn count_values(
             };
             let next = out.len();
             let mut b = LabelsBuilder::new(&key);
-            b.set(label, shown);
+            // a label that is grouped away tells nothing apart
+            if !(by.without && by.labels.iter().any(|l| l == label)) {
+                b.set(label, shown);
+            }
             let slot = *at.entry(b.finish()).or_insert_with_key(|labels| {
                 let (labels, drop_name) = (labels.clone(), s.drop_name);
                 out.push(OutSeries { labels, drop_name, col: Column::absent(steps.n) });

@@ -220,8 +220,10 @@ pub(crate) fn to_text(h: &FloatHistogram) -> String {
     use model::float::format_general;
     let mut out = format!("{{count:{}, sum:{}", format_general(h.count), format_general(h.sum));
     for b in all_buckets(h) {
-        let closed_left = b.lower < 0.0 && !h.uses_custom_buckets();
-        let closed_right = b.upper > 0.0 || h.uses_custom_buckets();
+        let lowest = h.uses_custom_buckets() && b.lower == f64::NEG_INFINITY;
+        let zero = b.lower == -h.zero_threshold && b.upper == h.zero_threshold;
+        let closed_left = lowest || (!h.uses_custom_buckets() && (zero || b.lower < 0.0));
+        let closed_right = h.uses_custom_buckets() || zero || b.upper > 0.0;
         out += &format!(
             ", {}{},{}{}:{}",
             if closed_left { '[' } else { '(' },

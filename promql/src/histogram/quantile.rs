@@ -71,10 +71,17 @@ pub(crate) fn quantile(q: f64, h: &FloatHistogram) -> (f64, NanEffect) {
         }
     }
     count = count.min(h.count);
+    if nan_seen && count < rank {
+        return (NORMAL_NAN, NanEffect::IsNan);
+    }
     if count < rank {
         return (if forward { b.upper } else { b.lower }, effect);
     }
     rank = if forward { rank - (count - b.count) } else { count - rank };
+    if nan_seen && let Some(last) = buckets.last() {
+        // where NaN was observed, Prometheus has walked on to the last bucket when it interpolates
+        b = *last;
+    }
     let share = rank / b.count;
     if h.uses_custom_buckets() || (b.lower <= 0.0 && b.upper >= 0.0) {
         return (b.lower + (b.upper - b.lower) * share, effect);
@@ -146,7 +153,8 @@ pub(crate) fn variance(h: &FloatHistogram) -> f64 {
     let mean = h.sum / h.count;
     let mut acc = Kahan::default();
     for b in all_buckets(h) {
-        let middle = middle(&b, h.uses_custom_buckets());
+        let below_all = h.uses_custom_buckets() && b.lower == f64::NEG_INFINITY && b.upper <= 0.0;
+        let middle = if below_all { f64::NEG_INFINITY } else { middle(&b, h.uses_custom_buckets()) };
         let delta = middle - mean;
         acc.add(b.count * delta * delta);
     }

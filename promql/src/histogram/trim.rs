@@ -24,7 +24,9 @@ pub(crate) fn trim(h: &FloatHistogram, cutoff: f64, upper: bool) -> FloatHistogr
             (false, true) => zero.upper = 0.0,
             _ => {}
         }
-        out.zero_count = kept.keep(zero, true);
+        if zero.count > 0.0 {
+            out.zero_count = kept.keep_zero(zero);
+        }
     }
     if !kept.changed {
         return h.clone();
@@ -71,6 +73,19 @@ impl Kept {
         self.keep(b, self.custom)
     }
 
+    fn keep_zero(&mut self, b: Bucket) -> f64 {
+        if b.count != 0.0 && self.cutoff.is_nan() {
+            self.changed = true;
+            return self.take(f64::NAN, f64::NAN);
+        }
+        // of a zero bucket without width nothing lies below zero
+        if self.upper && b.count != 0.0 && b.lower >= self.cutoff {
+            self.changed = true;
+            return 0.0;
+        }
+        self.keep(b, true)
+    }
+
     /// How much of a bucket remains. `linear`: interpolated evenly rather than exponentially.
     fn keep(&mut self, b: Bucket, linear: bool) -> f64 {
         if b.count == 0.0 {
@@ -82,7 +97,7 @@ impl Kept {
             return self.take(b.count, place(&b, linear));
         }
         self.changed = true;
-        if none {
+        if none || self.cutoff.is_nan() {
             return 0.0;
         }
         match (b.lower == f64::NEG_INFINITY, b.upper == f64::INFINITY) {

@@ -103,6 +103,10 @@ fn check_call(func: &'static Function, args: &mut [Expr], pos: PosRange) -> Fall
                 let message = "expected label selectors as the second argument to \"info\" function";
                 return Err((arg.pos, message.to_owned()));
             }
+            if matches!(&arg.kind, ExprKind::Vector(s) if s.name.is_some()) {
+                let message = "expected label selectors only, got vector selector instead";
+                return Err((arg.pos, message.to_owned()));
+            }
             continue;
         }
         expect(arg, func.args[i.min(declared - 1)], &context)?;
@@ -143,7 +147,7 @@ fn check_binary(expr: &mut Expr) -> Fallible<ValueType> {
     if let Some(m) = matching {
         let fills = m.fill_left.is_some() || m.fill_right.is_some();
         if !vectors {
-            if !m.labels.is_empty() || m.on || m.card != Cardinality::OneToOne && !set {
+            if !m.labels.is_empty() {
                 return Err((pos, "vector matching only allowed between instant vectors".to_owned()));
             }
             if fills {

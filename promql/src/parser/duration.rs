@@ -27,6 +27,12 @@ impl Parser<'_> {
             _ => return self.unexpected(context, "number or duration"),
         };
         self.advance();
+        if value.is_some_and(f64::is_infinite) && !token.text.eq_ignore_ascii_case("inf") {
+            let text = model::float::quote(token.text);
+            let message =
+                format!("error parsing number: strconv.ParseFloat: parsing {text}: value out of range");
+            return Err((token.pos, message));
+        }
         match value {
             Some(value) => Ok((value, token.kind == Kind::Duration)),
             None => Err((token.pos, format!("error parsing number: {:?}", token.text))),
@@ -104,9 +110,16 @@ impl Parser<'_> {
                 if chain > super::MAX_NESTING {
                     return Err((p.peek().pos, "duration expression too long".to_owned()));
                 }
-                p.advance();
+                let sign = p.advance();
                 let next = if op == BinaryOp::Pow { precedence } else { precedence + 1 };
                 let rhs = Box::new(p.duration_binary(next)?);
+                if matches!(rhs.kind, DurationExprKind::Number { value, .. } if value == 0.0) {
+                    match op {
+                        BinaryOp::Div => return Err((sign.pos, "division by zero".to_owned())),
+                        BinaryOp::Mod => return Err((sign.pos, "modulo by zero".to_owned())),
+                        _ => {}
+                    }
+                }
                 let kind = DurationExprKind::Binary { op, lhs: Box::new(lhs), rhs };
                 lhs = DurationExpr { pos: p.since(start), kind };
             }
@@ -131,7 +144,11 @@ impl Parser<'_> {
             self.advance();
             let inner = self.duration_binary(4)?;
             self.expect(")", "duration expression")?;
-            DurationExprKind::Paren(Box::new(inner))
+            // around a number they mean nothing
+            match inner.kind {
+                number @ DurationExprKind::Number { .. } => number,
+                _ => DurationExprKind::Paren(Box::new(inner)),
+            }
         } else if first.is_word("step") || first.is_word("range") {
             self.advance();
             self.expect("(", "duration expression")?;
@@ -144,7 +161,11 @@ impl Parser<'_> {
             self.expect(",", "duration expression")?;
             let b = Box::new(self.duration_binary(4)?);
             self.expect(")", "duration expression")?;
-            if first.is_word("min_of") { DurationExprKind::Min(a, b) } else { DurationExprKind::Max(a, b) }
+            // its place is that of the two lengths
+            let pos = PosRange { start: a.pos.start, end: b.pos.end };
+            let least = first.is_word("min_of");
+            let kind = if least { DurationExprKind::Min(a, b) } else { DurationExprKind::Max(a, b) };
+            return Ok(DurationExpr { pos, kind });
         } else {
             let (value, is_duration) = self.number_token("duration expression")?;
             DurationExprKind::Number { value, is_duration }

@@ -9,10 +9,10 @@ mod postfix;
 mod primary;
 mod text;
 
-pub(crate) use text::{quote, valid_label};
+pub(crate) use text::{quote, readable, valid_label};
 
 use crate::ast::{BinaryOp, Cardinality, Expr, ExprKind, PosRange, VectorMatching};
-use crate::lexer::{Kind, Token, lex};
+use crate::lexer::{Kind, LexError, Token, lex};
 use model::Matcher;
 
 /// Deepest nesting of parentheses, calls and unary operators.
@@ -86,9 +86,8 @@ pub fn parse_with(text: &str, features: &Features) -> Result<Expr, ParseError> {
             return Err((parser.peek().pos, "no expression found in input".to_owned()));
         }
         let mut expr = parser.expression()?;
-        let next = parser.peek();
-        if next.kind != Kind::Eof {
-            return Err((next.pos, format!("unexpected {}", next.describe())));
+        if parser.peek().kind != Kind::Eof {
+            return parser.unexpected("", "");
         }
         check::check(&mut expr)?;
         Ok(expr)
@@ -132,6 +131,8 @@ pub(crate) type Fallible<T> = Result<T, Failure>;
 
 pub(crate) struct Parser<'a> {
     tokens: Vec<Token<'a>>,
+    /// Why the tokens end before the text does.
+    lex_error: Option<LexError>,
     at: usize,
     nesting: usize,
     /// Depth of the expression returned last.
@@ -141,7 +142,8 @@ pub(crate) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, features: &Features) -> Fallible<Self> {
-        Ok(Parser { tokens: lex(text)?, at: 0, nesting: 0, depth: 0, features: *features })
+        let (tokens, lex_error) = lex(text);
+        Ok(Parser { tokens, lex_error, at: 0, nesting: 0, depth: 0, features: *features })
     }
 
     pub(crate) fn peek(&self) -> Token<'a> {
@@ -154,7 +156,7 @@ impl<'a> Parser<'a> {
 
     fn advance(&mut self) -> Token<'a> {
         let token = self.tokens[self.at];
-        if token.kind != Kind::Eof {
+        if !matches!(token.kind, Kind::Eof | Kind::Error) {
             self.at += 1;
         }
         token
@@ -186,6 +188,9 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, context: &str, expected: &str) -> Fallible<T> {
         let token = self.peek();
+        if let (Kind::Error, Some(error)) = (token.kind, &self.lex_error) {
+            return Err(error.clone());
+        }
         let mut message = format!("unexpected {}", token.describe());
         if !context.is_empty() {
             message += &format!(" in {context}");

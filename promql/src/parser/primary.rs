@@ -100,10 +100,13 @@ impl Parser<'_> {
             self.advance();
             let op = self.peek();
             if label.kind == Kind::String && (op.is(",") || op.is("}")) {
-                if let Some(first) = selector.name.replace(name.clone()) {
+                let first =
+                    selector.matchers.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
+                if let Some(first) = selector.name.as_ref().or(first.map(|m| &m.value)) {
                     let message = format!("metric name must not be set twice: {first:?} or {name:?}");
                     return Err((label.pos, message));
                 }
+                selector.matchers.push(Matcher::equal(METRIC_NAME, name));
             } else {
                 selector.matchers.push(self.matcher(name)?);
             }
@@ -189,15 +192,9 @@ impl Parser<'_> {
                 if self.accept(")") {
                     break;
                 }
-                self.expect(",", "function call").map_err(|(pos, _)| {
-                    (
-                        pos,
-                        format!(
-                            "unexpected {} in function call, expected \",\" or \")\"",
-                            self.peek().describe()
-                        ),
-                    )
-                })?;
+                if !self.accept(",") {
+                    return self.unexpected("function call", "\",\" or \")\"");
+                }
                 if self.peek().is(")") {
                     return Err((
                         self.peek().pos,

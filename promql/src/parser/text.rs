@@ -44,6 +44,14 @@ fn invalid_byte(c: char) -> Option<u8> {
     (c as u32).checked_sub(BYTES).and_then(|b| u8::try_from(b).ok())
 }
 
+/// The text with what is no UTF-8 shown as U+FFFD, as JSON shows it.
+pub(crate) fn readable(text: String) -> String {
+    if !text.chars().any(|c| invalid_byte(c).is_some()) {
+        return text;
+    }
+    text.chars().map(|c| if invalid_byte(c).is_some() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Whether a text may be the name of a label: not empty, and UTF-8.
 pub(crate) fn valid_label(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| invalid_byte(c).is_some())

@@ -75,7 +75,7 @@ fn fill(storage: &mut MemoryStorage, load: Load) {
     let timed = load.series.into_iter().map(|(labels, values)| {
         let values = values.into_iter().enumerate();
         let samples = values.filter_map(|(i, v)| Some((load.step * i as i64, v?))).collect();
-        (labels, with_hints(samples))
+        (labels, with_reset_hints(samples))
     });
     let loaded: Vec<(Labels, Vec<(i64, Item)>)> = timed.collect();
     if load.with_nhcb {
@@ -90,8 +90,9 @@ fn fill(storage: &mut MemoryStorage, load: Load) {
     }
 }
 
-/// Storage knows of each histogram whether its counter began anew: found by looking at the one before.
-fn with_hints(mut samples: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
+/// The samples of one series as a database gives them back: of each histogram it knows whether its counter began anew, found by
+/// looking at the one before.
+pub fn with_reset_hints(mut samples: Vec<(i64, Item)>) -> Vec<(i64, Item)> {
     for i in 1..samples.len() {
         let (before, rest) = samples.split_at_mut(i);
         let ((_, Item::Histogram(prev)), (_, Item::Histogram(h))) = (&before[i - 1], &mut rest[0]) else {

@@ -38,12 +38,11 @@ pub fn rewrite(
     ulid: Ulid,
     block: &Arc<Block>,
 ) -> Result<Option<BlockMeta>, Error> {
-    let is_out_of_order = |hint: &&String| *hint == HINT_OUT_OF_ORDER;
     let origin = Compaction {
         level: 1,
         sources: vec![ulid],
         parents: vec![describe(block.meta())],
-        hints: block.meta().compaction.hints.iter().filter(is_out_of_order).cloned().collect(),
+        hints: block.meta().compaction.hints.clone(),
         ..Compaction::default()
     };
     write(disk, parent, ulid, std::slice::from_ref(block), origin)

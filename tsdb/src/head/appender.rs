@@ -149,7 +149,9 @@ impl Appender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         let batch = head.batches.lock().pop().unwrap_or_default();
         let mint = head.appendable_from();
-        let late_from = head.out_of_order.taken_from(head.max_time.load(Relaxed));
+        // An empty head says nothing of the time; the blocks do.
+        let newest = head.max_time.load(Relaxed).max(head.min_valid());
+        let late_from = head.out_of_order.taken_from(newest);
         Appender { head, batch, last_page: None, mint, late_from }
     }
 
@@ -431,13 +433,14 @@ impl Head {
 
     /// Logs the series that this run's log does not know yet, then the samples, with one write.
     fn log_batch(&self, log: &mut super::Log, batch: &Batch) -> Result<(), AppendError> {
+        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
+        self.prepare_log(log).map_err(failed)?;
         let mut unknown: Vec<usize> = Vec::new();
         for i in 0..batch.samples.len() {
             if batch.series(i).is_some_and(|s| !s.logged.load(Relaxed)) {
                 unknown.push(i);
             }
         }
-        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
         let records: Vec<&[u8]> = batch.records().collect();
         let (records, late) = records.split_at(records.len() - batch.late_records);
         if unknown.is_empty() {

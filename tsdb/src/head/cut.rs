@@ -36,13 +36,24 @@ impl Head {
         &self,
         parent: &Path,
         ulid: ulid::Ulid,
-        (mint, maxt): (i64, i64),
+        range: (i64, i64),
     ) -> Result<Option<BlockMeta>, Error> {
         self.flush_full()?; // what is in files need not be copied
-        let ids: Vec<u32> = {
-            let index = self.index.read();
-            index.order_by_labels(index.ids()).into_iter().map(|at| index.ids()[at as usize]).collect()
-        };
+        let ids = self.index.read().ids().to_vec();
+        self.write_block_of(parent, ulid, &ids, range, Vec::new())
+    }
+
+    /// The same of some series only (in any order); `hints` stand in meta.json.
+    pub(super) fn write_block_of(
+        &self,
+        parent: &Path,
+        ulid: ulid::Ulid,
+        ids: &[u32],
+        (mint, maxt): (i64, i64),
+        hints: Vec<String>,
+    ) -> Result<Option<BlockMeta>, Error> {
+        let order = self.index.read().order_by_labels(ids);
+        let ids: Vec<u32> = order.into_iter().map(|at| ids[at as usize]).collect();
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
         let mut written = Ok(());
@@ -60,7 +71,7 @@ impl Head {
             }
             return Err(error);
         }
-        let compaction = Compaction { level: 1, sources: vec![ulid], ..Compaction::default() };
+        let compaction = Compaction { level: 1, sources: vec![ulid], hints, ..Compaction::default() };
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::wal::records::{TombstoneRecord, encode_series_from, encode_tombstones};
 
 /// Series in one record of the log: some 200 KiB.
-const SERIES_PER_RECORD: usize = 8192;
+pub(super) const SERIES_PER_RECORD: usize = 8192;
 
 /// What is deleted, by series.
 #[derive(Debug, Default)]
@@ -45,6 +45,16 @@ impl Deleted {
             }
         }
         (part.newest.is_some() || !part.chunks.is_empty() || !part.out_of_order.is_empty()).then_some(part)
+    }
+
+    /// Whether all of an interval of a series is deleted.
+    pub(super) fn covers(&self, id: u32, interval: Interval) -> bool {
+        self.any.load(Acquire)
+            && self
+                .intervals
+                .read()
+                .get(&id)
+                .is_some_and(|all| all.iter().any(|d| d.covers(interval.mint, interval.maxt)))
     }
 
     /// Adds an interval.
@@ -108,7 +118,7 @@ impl Head {
     }
 
     /// Logs the series that this run's log does not know yet, then the intervals.
-    fn log_deletions(&self, deleted: &[(u32, Interval)]) -> Result<(), Error> {
+    pub(super) fn log_deletions(&self, deleted: &[(u32, Interval)]) -> Result<(), Error> {
         let stones: Vec<TombstoneRecord> = deleted
             .iter()
             .map(|(id, d)| TombstoneRecord { ref_: self.reference(*id), mint: d.mint, maxt: d.maxt })
@@ -117,6 +127,7 @@ impl Head {
         encode_tombstones(&stones, &mut record);
         let ids: Vec<u32> = deleted.iter().map(|d| d.0).collect();
         let mut log = self.log.lock();
+        self.prepare_log(&mut log)?;
         let mut unknown: Vec<u32> = Vec::new();
         self.with_series(&ids, |id, page, slot| {
             if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {

@@ -3,6 +3,7 @@
 mod appender;
 pub(crate) mod cut;
 mod delete;
+mod ended;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
@@ -94,6 +95,10 @@ pub(crate) struct Head {
     /// Times of the samples held: `i64::MAX` and `i64::MIN` where there are none.
     min_time: AtomicI64,
     max_time: AtomicI64,
+    /// Newest sample when ended series left early for the last time; `i64::MIN` before.
+    ended_left: AtomicI64,
+    /// Series that left early, and the log's segment of that time: older ones name them.
+    left: Mutex<Vec<(u32, u32)>>,
     pub(crate) replay: replay::Progress,
     group_sync: GroupSync,
     /// What is deleted of the samples held.
@@ -153,6 +158,8 @@ impl Head {
             held_from: AtomicI64::new(min_valid),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
+            ended_left: AtomicI64::new(i64::MIN),
+            left: Mutex::default(),
             replay,
             group_sync: GroupSync::default(),
             deleted: delete::Deleted::default(),
@@ -293,6 +300,20 @@ impl Head {
     /// [`Head::sync`], once for all who call it at the same time.
     pub(crate) fn sync_shared(&self) -> Result<(), Error> {
         self.group_sync.run(|| self.sync())
+    }
+
+    /// To be called before anything is logged: where syncing failed, the log may have lost the names of series too, and all are logged
+    /// anew when they come again.
+    pub(crate) fn prepare_log(&self, log: &mut Log) -> Result<(), wal::Error> {
+        if log.wal.begin_anew_after_failed_sync()? {
+            let ids: Vec<u32> = self.index.read().ids().to_vec();
+            self.with_series(&ids, |_, page, slot| {
+                if let Some(series) = page.series(slot) {
+                    series.logged.store(false, Relaxed);
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Makes all that was committed survive a power cut.

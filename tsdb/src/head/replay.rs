@@ -189,7 +189,7 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
-    let workers = match head.options.threads {
+    let workers = match head.options.background {
         true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
         false => 1, // the chunks that it fills come in the same order in each run
     };

@@ -295,6 +295,11 @@ impl Chain {
         true
     }
 
+    /// Gives spare room back: the series ended.
+    pub(crate) fn shrink(&mut self) {
+        self.full.shrink_to_fit();
+    }
+
     /// The open chunk's encoding and data; empty where it holds nothing.
     pub(crate) fn open_chunk(&self) -> (Encoding, &[u8]) {
         match &self.open {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use super::series::PAGE_SLOTS;
+use super::series::{PAGE_SLOTS, State};
 use super::{Head, WAL_DIR};
 use crate::error::Error;
 use crate::wal::checkpoint;
@@ -65,6 +65,15 @@ impl Head {
 
     /// Removes those of these series (rising) that are still idle.
     fn remove_idle(&self, candidates: &[u32]) {
+        self.remove_where(candidates, |_, state| state.is_idle());
+    }
+
+    /// Removes those of these series (rising) for which `may_go` says so, with the samples they have; returns them.
+    pub(super) fn remove_where(
+        &self,
+        candidates: &[u32],
+        mut may_go: impl FnMut(u32, &mut State) -> bool,
+    ) -> Vec<u32> {
         // Under the index's lock nobody can find a series by its labels; who found it before sees that it is dead.
         let mut index = self.index.write();
         let mut dead = Vec::new();
@@ -72,7 +81,7 @@ impl Head {
         self.with_series(candidates, |id, page, slot| {
             let Some(series) = page.series(slot) else { return };
             let mut state = series.state.lock();
-            if state.dead || !state.is_idle() || self.out_of_order.has(id) {
+            if state.dead || self.out_of_order.has(id) || !may_go(id, &mut state) {
                 return;
             }
             state.dead = true;
@@ -82,7 +91,7 @@ impl Head {
             }
         });
         if dead.is_empty() {
-            return;
+            return dead;
         }
         index.remove(&dead);
         let mut pages = self.pages.write();
@@ -92,6 +101,7 @@ impl Head {
         let left = pages.len();
         pages.shrink_to(left * 2);
         self.metrics.series_removed.fetch_add(dead.len() as u64, Relaxed);
+        dead
     }
 
     /// How many chunks are held.
@@ -115,6 +125,7 @@ impl Head {
             let mut state = series.state.lock();
             let ended = state.pending == 0 && state.chain.last().is_some_and(|(_, v)| model::is_stale(v));
             if ended && state.chain.cut() {
+                state.chain.shrink();
                 full.push(id);
             }
         });
@@ -136,8 +147,11 @@ impl Head {
         let last = first + (last - first) * 2 / 3;
         let old_refs = self.old_refs.lock();
         let index = self.index.read();
-        let live: rustc_hash::FxHashSet<u32> = index.ids().iter().copied().collect();
+        let mut live: rustc_hash::FxHashSet<u32> = index.ids().iter().copied().collect();
         drop(index);
+        // later segments have samples of series that left early
+        self.left.lock().retain(|(_, segment)| *segment > last);
+        live.extend(self.left.lock().iter().map(|(id, _)| *id));
         let keep = |reference: u64| {
             let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
             id.is_some_and(|id| live.contains(&id))

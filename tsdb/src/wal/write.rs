@@ -32,8 +32,7 @@ pub struct Wal {
     batch: Vec<u8>,
     /// A failed write may have left bytes behind the end: cut them before the next one.
     torn: bool,
-    /// Syncing failed. The kernel does not write again what it could not write then, and readers stop at such a hole: what comes
-    /// now goes to a segment of its own.
+    /// Syncing failed since [`Wal::begin_anew_after_failed_sync`] was called.
     sync_failed: Arc<AtomicBool>,
 }
 
@@ -90,10 +89,6 @@ impl Wal {
     /// counts as written, and the log can be written on once the disk works again.
     pub fn log(&mut self, records: &[&[u8]]) -> Result<(), Error> {
         self.batch.clear();
-        if self.sync_failed.load(SeqCst) {
-            self.next_segment()?;
-            self.sync_failed.store(false, SeqCst);
-        }
         for record in records {
             let (record, flag) = self.compressor.compress(record)?;
             let at = self.file.len() + self.batch.len() as u64;
@@ -115,6 +110,17 @@ impl Wal {
             self.batch = Vec::new();
         }
         Ok(())
+    }
+
+    /// Where syncing failed since the last call: begins a new segment, and says that what was logged before may be lost, with whatever
+    /// later records refer to. The kernel does not write again what it could not write then, and readers stop at such a hole.
+    pub fn begin_anew_after_failed_sync(&mut self) -> Result<bool, Error> {
+        if !self.sync_failed.load(SeqCst) {
+            return Ok(false);
+        }
+        self.next_segment()?;
+        self.sync_failed.store(false, SeqCst);
+        Ok(true)
     }
 
     /// Makes all that was logged durable.

@@ -97,7 +97,7 @@ impl fmt::Display for Totals {
 /// A selection that is read later.
 struct Held {
     querier: Querier,
-    entries: Vec<Arc<SeriesEntry>>,
+    entries: Vec<SeriesEntry>,
     expected: Shown,
 }
 
@@ -115,6 +115,8 @@ pub(crate) struct Run {
     held: Vec<Held>,
     /// A batch that came before the log was replayed, and whether it was acknowledged.
     early: Option<(Batch, (u32, u32), bool)>,
+    /// Blocks that this run of the database has removed because of their size.
+    removed_by_size: u64,
     now: i64,
     tell: bool,
     /// Many series with long labels: records that span pages.
@@ -147,6 +149,7 @@ impl Run {
             refs: BTreeMap::new(),
             held: Vec::new(),
             early: None,
+            removed_by_size: 0,
             now: START,
             tell,
             wide,
@@ -415,11 +418,10 @@ impl Run {
     }
 
     pub(crate) fn maintain(&mut self) {
-        let before = self.db().blocks();
         let result = self.db().maintain();
         self.say(|run| format!("maintain: {result:?}, {} blocks", run.db().blocks().len()));
         let _ = self.outcome("maintain", result);
-        self.raise_floor(&before);
+        self.raise_floor();
     }
 
     fn close_ended(&mut self) {
@@ -427,18 +429,17 @@ impl Run {
     }
 
     /// Retention removes what is older than the newest block by its time, and any block that is too much.
-    fn raise_floor(&mut self, before: &[tsdb::block::BlockMeta]) {
+    fn raise_floor(&mut self) {
         let blocks = self.db().blocks();
         let newest = blocks.iter().map(|b| b.max_time).max();
         if let (Some(retention), Some(newest)) = (self.options.retention.time_ms, newest) {
             self.model.floor = self.model.floor.max(newest - retention);
         }
-        if self.options.retention.bytes.is_some() {
-            let gone = before.iter().filter(|b| {
-                !blocks.iter().any(|now| now.min_time <= b.min_time && b.max_time <= now.max_time)
-            });
-            let floor = gone.map(|b| b.max_time).max().unwrap_or(i64::MIN);
-            self.model.floor = self.model.floor.max(floor);
+        let removed = self.db().metrics().retention_size_deletions.load(SeqCst);
+        if std::mem::replace(&mut self.removed_by_size, removed) != removed {
+            // Which ones went, perhaps just after they were cut, is not told: what is newer than the oldest that is left stays.
+            let oldest = blocks.iter().map(|b| b.min_time).min().or(self.db().sizes().head_min_time);
+            self.model.floor = self.model.floor.max(oldest.unwrap_or(self.now));
         }
     }
 
@@ -575,6 +576,7 @@ impl Run {
         self.held.clear();
         self.refs.clear();
         self.db = None;
+        self.removed_by_size = 0;
         self.model.ended();
         if let Some((batch, segments, acknowledged)) = self.early.take() {
             // it died before anybody could look
@@ -680,7 +682,7 @@ impl Run {
             assert_eq!(metrics.wal_unknown_samples.load(SeqCst), 0, "samples without series after a kill");
         }
         let cut_from = self.cut_from();
-        self.raise_floor_after_restart(cut_from);
+        self.raise_floor_after_restart();
         let early = self.early.take();
         if let Some((batch, ..)) = &early {
             self.model.refused.push(batch.clone());
@@ -698,14 +700,13 @@ impl Run {
         }
     }
 
-    fn raise_floor_after_restart(&mut self, cut_from: i64) {
-        self.raise_floor(&[]);
+    fn raise_floor_after_restart(&mut self) {
+        self.raise_floor();
         if self.options.retention.bytes.is_some() {
             // Which blocks went in the end is not known: what is newer than the oldest that is left must be there.
             let oldest = self.db().blocks().iter().map(|b| b.min_time).min();
             let young = self.model.newest().unwrap_or(i64::MIN + RANGE) - RANGE / 2;
             self.model.floor = self.model.floor.max(oldest.unwrap_or(young));
-            let _ = cut_from;
         }
     }
 
@@ -734,7 +735,7 @@ fn options(random: &mut Random) -> Options {
         wal_compression: *random.pick(&[Compression::None, Compression::Snappy, Compression::Zstd]),
         samples_per_chunk: 3 + random.below(12) as u16,
         compaction: random.chance(85),
-        threads: false,
+        background: false,
         ..Options::default()
     }
 }

@@ -238,6 +238,11 @@ pub(crate) fn predict(w: &Window<'_>, call: &Call<'_>, at: i64, seconds: f64) ->
 
 /// Holt-Winters' double exponential smoothing.
 pub(crate) fn smooth(w: &Window<'_>, call: &Call<'_>, smoothing: f64, trend: f64) -> Point {
+    let proper = |v: f64| v > 0.0 && v < 1.0;
+    if !proper(smoothing) || !proper(trend) {
+        call.ctx.filled();
+        return Point::Absent;
+    }
     if !w.fv.is_empty() && !w.hv.is_empty() {
         call.info_ignored_histograms();
     }

@@ -1,0 +1,68 @@
+//! Differences that are decided: where a later Prometheus than the one compared with answers otherwise, or where an answer has no
+//! meaning. Each has its reason; a run counts them and shows how many there were.
+
+use crate::query::Query;
+use promql::ast::{BinaryOp, Expr, ExprKind, Modifiers};
+use promql::{Features, parse_with};
+
+/// Why this query's answers may differ, where that is decided.
+pub(crate) fn reason(query: &Query) -> Option<&'static str> {
+    let expr = parse_with(&query.text, &Features::all()).ok()?;
+    let mut todo = vec![(&expr, false)];
+    while let Some((node, in_info)) = todo.pop() {
+        if in_info && modifiers(node).is_some_and(|m| m.at.is_some() || m.offset.is_some()) {
+            return Some(
+                "info() at the time of `@` and of a subquery's `offset`: fixed in Prometheus after 3.14",
+            );
+        }
+        if of_time_over_fixed_subquery(node) {
+            return Some(
+                "a function of the time over a subquery fixed with `@`: Prometheus finds no samples",
+            );
+        }
+        let mut below = in_info;
+        if let ExprKind::Call { func, args } = &node.kind {
+            below |= func.name == "info";
+            if func.name == "info" && query.delayed_names {
+                return Some(
+                    "info() keeps a name that is to be dropped at the end: fixed in Prometheus after 3.14",
+                );
+            }
+            if func.name.starts_with("histogram_quantile") && query.text.contains("nh_") && negates(node) {
+                return Some("quantiles of histograms with NaN observations and negative counts: no meaning");
+            }
+            if func.name.starts_with("sort_by_label") && args.len() > 1 {
+                return Some(
+                    "sort_by_label() over series that lack the label: no order, it depends on the way of sorting",
+                );
+            }
+        }
+        todo.extend(node.children().into_iter().map(|child| (child, below)));
+    }
+    None
+}
+
+/// Whether counts may become negative below.
+fn negates(expr: &Expr) -> bool {
+    let here = match &expr.kind {
+        ExprKind::Unary { negative, .. } => *negative,
+        ExprKind::Binary { op, .. } => matches!(op, BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div),
+        _ => false,
+    };
+    here || expr.children().into_iter().any(negates)
+}
+
+/// `predict_linear` or a function with a changing argument over `x[5m:] @ t`.
+fn of_time_over_fixed_subquery(expr: &Expr) -> bool {
+    let ExprKind::Call { func, args } = &expr.kind else { return false };
+    let fixed = |e: &Expr| matches!(&e.unwrapped().kind, ExprKind::Subquery { modifiers, .. } if modifiers.at.is_some());
+    args.iter().any(fixed) && (func.name == "predict_linear" || args.len() > 1)
+}
+
+fn modifiers(expr: &Expr) -> Option<&Modifiers> {
+    match &expr.kind {
+        ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => Some(&selector.modifiers),
+        ExprKind::Subquery { modifiers, .. } => Some(modifiers),
+        _ => None,
+    }
+}
