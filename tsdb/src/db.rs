@@ -116,9 +116,11 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        if db.inner.options.background {
+        if db.inner.options.threads {
             db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
             db.start_thread("tsdb-sync", Inner::sync_loop)?;
+        }
+        if db.inner.options.threads && db.inner.options.background {
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
         Ok(Arc::new(db))
@@ -319,12 +321,10 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
-        let mut cut = false;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
             }
-            cut = true;
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
             let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
@@ -340,10 +340,12 @@ impl Inner {
         // Once for all of them: a crash in between only has more to replay. Where it fails, the next round tries again.
         let mut due = self.log_due.lock();
         if let Some(maxt) = *due {
+            // First, as the log says what of these samples is deleted.
+            self.cut_out_of_order()?;
             self.head.truncate_log(maxt)?;
             *due = None;
         }
-        if cut { self.cut_out_of_order() } else { Ok(()) }
+        Ok(())
     }
 
     /// Cuts blocks of the samples that came out of order; they may overlap others.

@@ -12,7 +12,8 @@ use crate::query::matchers;
 
 impl Db {
     /// Deletes the samples with `mint <= t <= maxt` (milliseconds) of the series that satisfy all matchers: what is stored
-    /// now, not what comes later. Queries that begin after it see none of them, and it is durable when this returns. Their
+    /// now, not what comes later (but for samples that come out of order into the range of a series before its block is cut:
+    /// they count as deleted, as with Prometheus). Queries that begin after it see none of them, and it is durable when this returns. Their
     /// room becomes free with the next compaction, or [`Db::clean_tombstones`].
     ///
     /// # Errors

@@ -12,10 +12,15 @@ const START: i64 = 1_700_000_000_000 / RANGE * RANGE;
 const RANGE: i64 = 60_000;
 
 fn open(dir: &Path) -> Arc<Db> {
+    open_with_window(dir, 0)
+}
+
+fn open_with_window(dir: &Path, out_of_order_window_ms: i64) -> Arc<Db> {
     let options = Options {
         min_block_duration_ms: RANGE,
         max_block_duration_ms: Some(9 * RANGE),
         background: false,
+        out_of_order_window_ms,
         ..Options::default()
     };
     let db = Db::open(dir, options, ManualClock::at(START)).unwrap();
@@ -135,4 +140,35 @@ fn snapshots_lack_what_is_deleted() {
         copy.delete(&[Matcher::equal("i", "0")], i64::MIN, i64::MAX).unwrap();
         assert_eq!(times(&db, 0), expected(0..0, 2 * RANGE));
     }
+}
+
+#[test]
+fn samples_that_came_out_of_order_are_deleted_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open_with_window(dir.path(), 10 * RANGE);
+    for t in (0..RANGE).step_by(1000) {
+        append(&db, START + t);
+    }
+    // late, between the others
+    for t in [20_500, 40_500, 41_500] {
+        append(&db, START + t);
+    }
+    let one = [Matcher::equal("i", "1")];
+    db.delete(&one, START + 40_000, START + 45_000).unwrap();
+    let mut expected: Vec<i64> = expected(40_000..45_001, RANGE);
+    expected.push(20_500);
+    expected.sort();
+    assert_eq!(times(&db, 1), expected);
+    drop(db);
+    let db = open_with_window(dir.path(), 10 * RANGE);
+    assert_eq!(times(&db, 1), expected, "after a restart");
+    for t in (RANGE..3 * RANGE).step_by(1000) {
+        append(&db, START + t);
+        expected.push(t);
+    }
+    db.maintain().unwrap();
+    assert!(db.blocks().iter().map(|b| b.stats.num_samples).sum::<u64>() > 0);
+    assert_eq!(times(&db, 1), expected, "once they are in blocks");
+    drop(db);
+    assert_eq!(times(&open_with_window(dir.path(), 10 * RANGE), 1), expected, "after another restart");
 }

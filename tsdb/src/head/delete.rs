@@ -63,8 +63,8 @@ impl Deleted {
         self.any.store(true, Release);
     }
 
-    /// Forgets what ends before `mint`, and series that were removed.
-    pub(super) fn truncate(&self, mint: i64, removed: &[u32]) {
+    /// Forgets what ends before `mint`, but for series that `keep` names, and forgets series that were removed.
+    pub(super) fn truncate(&self, mint: i64, removed: &[u32], keep: impl Fn(u32) -> bool) {
         if !self.any.load(Acquire) {
             return;
         }
@@ -72,8 +72,10 @@ impl Deleted {
         for id in removed {
             all.remove(id);
         }
-        all.retain(|_, intervals| {
-            intervals.retain(|d| d.maxt >= mint);
+        all.retain(|id, intervals| {
+            if !keep(*id) {
+                intervals.retain(|d| d.maxt >= mint);
+            }
             !intervals.is_empty()
         });
         if all.is_empty() {

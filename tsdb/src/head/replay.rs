@@ -443,8 +443,7 @@ impl<'a> Reading<'a> {
 
     fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
         let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
-        let oldest = self.oldest;
-        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+        for deleted in all {
             match self.ids.get(&deleted.ref_) {
                 Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
                 None => self.unknown += 1,

@@ -35,7 +35,8 @@ impl Head {
             }
         });
         self.remove_idle(&idle);
-        self.deleted.truncate(mint, &idle);
+        // What came out of order is older, and still here.
+        self.deleted.truncate(mint, &idle, |id| self.out_of_order.has(id));
         if self.min_time.load(SeqCst) == i64::MAX {
             // Nothing is left; what comes next may be of any time from `mint` on.
             let _log = self.log.lock();
