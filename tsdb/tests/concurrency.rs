@@ -34,7 +34,8 @@ fn options() -> Options {
 }
 
 fn open(disk: &SimDisk) -> Arc<Db> {
-    let db = Db::open_on(Arc::new(disk.clone()), Path::new("/data"), options(), ManualClock::at(START)).unwrap();
+    let db =
+        Db::open_on(Arc::new(disk.clone()), Path::new("/data"), options(), ManualClock::at(START)).unwrap();
     db.replay();
     db
 }
@@ -100,7 +101,11 @@ fn read(db: &Db, scraping: &AtomicUsize, random: &mut Random) {
             // A block that was cut since shows all it has, also to a querier that is older than the samples in it.
             let cut = db.blocks().iter().map(|b| b.max_time).max().unwrap_or(i64::MIN);
             let overtaken = cut > START + before[job] as i64 * STEP;
-            assert!(again == before[job] || overtaken && again > before[job], "{} scrapes, then {again}", before[job]);
+            assert!(
+                again == before[job] || overtaken && again > before[job],
+                "{} scrapes, then {again}",
+                before[job]
+            );
             assert!(before[job] >= last[job], "scrapes went away");
             last[job] = before[job];
         }

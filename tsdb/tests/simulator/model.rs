@@ -60,7 +60,8 @@ impl Model {
     pub(crate) fn commit(&mut self, batch: Batch, segments: (u32, u32)) {
         for (labels, t, bits) in &batch {
             let series_segments = *self.logged.entry(labels.clone()).or_insert(segments);
-            let cell = Cell { bits: *bits, safety: Safety::Logged, doubtful: false, segments, series_segments };
+            let cell =
+                Cell { bits: *bits, safety: Safety::Logged, doubtful: false, segments, series_segments };
             let old = self.series.entry(labels.clone()).or_default().insert(*t, cell);
             assert!(old.is_none_or(|old| old.bits == *bits), "{labels} at {t} was acknowledged twice");
         }
@@ -69,7 +70,8 @@ impl Model {
 
     /// Notes a deletion, or one that failed half-way.
     pub(crate) fn delete(&mut self, is_meant: impl Fn(&Labels) -> bool, mint: i64, maxt: i64, done: bool) {
-        for (labels, samples) in self.series.iter_mut().filter(|(labels, _)| mint <= maxt && is_meant(labels)) {
+        for (labels, samples) in self.series.iter_mut().filter(|(labels, _)| mint <= maxt && is_meant(labels))
+        {
             for batch in &mut self.unsynced {
                 batch.retain(|(l, t, _)| l != labels || !(mint..=maxt).contains(t));
             }
@@ -177,7 +179,9 @@ impl Model {
         }
         // Samples of each kind are one record of the log.
         let kinds = ["m", "hi", "hf"];
-        for (batch, kind) in self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind))) {
+        for (batch, kind) in
+            self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind)))
+        {
             let from = cut_from.max(self.floor);
             let of_kind =
                 batch.iter().filter(|(labels, t, _)| *t >= from && labels.get("__name__").starts_with(kind));

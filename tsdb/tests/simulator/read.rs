@@ -14,7 +14,8 @@ pub(crate) fn fingerprint(h: &NativeHistogram) -> u64 {
     }
     let float = h.to_float();
     let mut hasher = rustc_hash::FxHasher::default();
-    (float.schema, [float.zero_threshold, float.zero_count, float.count, float.sum].map(f64::to_bits)).hash(&mut hasher);
+    (float.schema, [float.zero_threshold, float.zero_count, float.count, float.sum].map(f64::to_bits))
+        .hash(&mut hasher);
     for (spans, buckets) in
         [(&float.positive_spans, &float.positive_buckets), (&float.negative_spans, &float.negative_buckets)]
     {
