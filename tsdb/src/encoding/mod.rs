@@ -201,9 +201,10 @@ pub fn uvarint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-/// The Castagnoli checksum of all the formats.
+/// The Castagnoli checksum of all the formats; constant under a fuzzer, which would not come past it.
+#[allow(unexpected_cfgs)] // `fuzzing` is what fuzz/run builds with
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    ::crc32c::crc32c(bytes)
+    if cfg!(fuzzing) { 0 } else { ::crc32c::crc32c(bytes) }
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn random_histories() {
 #[test]
 fn a_crash_within_every_change() {
     let seed = number("SIM_SEED").unwrap_or(7);
-    let steps = number("SIM_STEPS").unwrap_or(24) as usize;
+    let steps = number("SIM_STEPS").unwrap_or(40) as usize;
     let mut totals = Totals::default();
     for change in number("SIM_CHANGE").unwrap_or(1).. {
         let crashed = catch_unwind(|| {
