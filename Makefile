@@ -46,6 +46,15 @@ test: test-rust test-ui test-browser ## all tests that need neither root nor a c
 test-rust: ui/dist/index.html ## the Rust tests alone
 	@$(CARGO) test --workspace --no-fail-fast
 
+.PHONY: simulate
+simulate: ## the storage on a disk that breaks on purpose: MINUTES=10, CRASHES=10000, THREADS=2 or SEED=7
+	@SIM_SEED=$(SEED) SIM_MINUTES=$(or $(MINUTES),$(if $(CRASHES),,2)) SIM_CRASHES=$(CRASHES) SIM_THREADS=$(or $(THREADS),2) \
+	  $(CARGO) test --quiet --profile simulate --package tsdb --test simulator random -- --nocapture
+
+.PHONY: fuzz
+fuzz: ## each decoder for SECONDS=60, or one: TARGET=index
+	@fuzz/run "$(TARGET)" "$(or $(SECONDS),60)"
+
 .PHONY: test-ui
 test-ui: ui/node_modules/.package-lock.json ## the web app's unit tests
 	@cd ui && npm test --silent
@@ -72,7 +81,7 @@ lint: lint-fast lint-clippy lint-chart ## all checks of the sources
 .PHONY: lint-fast
 lint-fast: ## what takes seconds: formatting, layers and style of the tree
 	@$(CARGO) fmt --all --check
-	@for script in e2e/cluster e2e/oci e2e/peers/build e2e/run e2e/lib/*.sh charts/codegen .ci/run bench/run; do bash -n $$script; done
+	@for script in e2e/cluster e2e/oci e2e/peers/build e2e/run e2e/lib/*.sh charts/codegen .ci/run bench/run fuzz/run; do bash -n $$script; done
 	@if command -v gofmt > /dev/null; then bad=$$(gofmt -l e2e); [ -z "$$bad" ] || { echo "gofmt these: $$bad" >&2; exit 1; }; fi
 	@$(CARGO) run --quiet --package xtask -- tidy
 
@@ -118,3 +127,7 @@ cluster-down: ## takes it away
 .PHONY: bench
 bench: ## beside Prometheus: PROMETHEUS=path/to/prometheus COMPARE=path/to/compare make bench
 	@bench/run
+
+.PHONY: bench-micro
+bench-micro: ## criterion: classes of queries, codecs, selections, appends. ARGS="NAME…" for some only
+	@$(CARGO) bench --package bench -- $(ARGS)

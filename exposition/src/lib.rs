@@ -10,4 +10,4 @@ pub mod parse;
 
 pub use encode::MetricType;
 pub use labels::{decode_labels, decode_pairs};
-pub use parse::{Cause, Entry, Error, Exemplar, Format, Parser, Series};
+pub use parse::{Cause, Entry, Error, Exemplar, Expected, Format, Parser, Series};

@@ -131,9 +131,34 @@ impl Cause {
     }
 }
 
+/// Labels may stand apart from the name.
+fn brace_follows(behind: &[u8]) -> bool {
+    behind.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'{')
+}
+
 fn excerpt(rest: &[u8]) -> String {
     let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
     String::from_utf8_lossy(&line[..line.len().min(EXCERPT)]).into_owned()
+}
+
+/// The series that a caller expects: its name and labels as they stood there before.
+pub trait Expected {
+    /// How many bytes they are, where `input` begins with them; else 0.
+    fn len_in(&self, input: &[u8]) -> usize;
+}
+
+impl Expected for [u8] {
+    #[inline]
+    fn len_in(&self, input: &[u8]) -> usize {
+        if input.starts_with(self) { self.len() } else { 0 }
+    }
+}
+
+impl<const N: usize> Expected for [u8; N] {
+    #[inline]
+    fn len_in(&self, input: &[u8]) -> usize {
+        self[..].len_in(input)
+    }
 }
 
 /// Goes through an exposition, entry by entry.
@@ -155,20 +180,21 @@ impl<'a> Parser<'a> {
         Parser { buf, at: 0, began: 0, format, ended: false }
     }
 
-    /// The next entry; none at the end. `expected` are the bytes of the series that probably comes next (or none).
+    /// The next entry; none at the end. `expected` is the series that probably comes next (or `&[]`).
     ///
     /// # Errors
     /// Where the rules are broken; after that the parser is of no use.
     #[inline]
-    pub fn next(&mut self, expected: &[u8]) -> Result<Option<Entry<'a>>, Error> {
-        if let Some(series) = self.expected_line(expected) {
+    pub fn next<E: Expected + ?Sized>(&mut self, expected: &E) -> Result<Option<Entry<'a>>, Error> {
+        let rest = self.buf.get(self.at..).unwrap_or_default();
+        let known = expected.len_in(rest);
+        let Some((raw, behind)) = rest.split_at_checked(known).filter(|(raw, _)| !raw.is_empty()) else {
+            return self.any_line(0).map_err(|cause| self.error(cause));
+        };
+        if let Some(series) = self.expected_line(raw, behind) {
             return Ok(Some(Entry::Series(series)));
         }
-        let known = expected.len();
-        let hit = known > 0
-            && self.buf[self.at..].starts_with(expected)
-            && self.buf.get(self.at + known) == Some(&b' ')
-            && (expected.ends_with(b"}") || !self.brace_follows(self.at + known));
+        let hit = behind.first() == Some(&b' ') && (raw.ends_with(b"}") || !brace_follows(behind));
         self.any_line(if hit { known } else { 0 }).map_err(|cause| self.error(cause))
     }
 
@@ -190,26 +216,15 @@ impl<'a> Parser<'a> {
 
     /// The commonest line: the expected series, one space, a short number, the line's end.
     #[inline]
-    fn expected_line(&mut self, expected: &[u8]) -> Option<Series<'a>> {
-        if expected.is_empty() {
-            return None;
-        }
-        let rest = self.buf.get(self.at..)?;
-        let (raw, after) = rest.split_at_checked(expected.len())?;
-        if after.first() != Some(&b' ') || raw != expected {
-            return None;
-        }
-        let (value, len) = number::short(&after[1..])?;
-        if after.get(1 + len) != Some(&b'\n') {
+    fn expected_line(&mut self, raw: &'a [u8], behind: &[u8]) -> Option<Series<'a>> {
+        let [b' ', number @ ..] = behind else { return None };
+        let (value, len) = number::short(number)?;
+        if number.get(len) != Some(&b'\n') {
             return None;
         }
         self.began = self.at;
         self.at += raw.len() + len + 2;
         Some(Series { raw, expected: true, value, timestamp: None, exemplar: None })
-    }
-
-    fn brace_follows(&self, at: usize) -> bool {
-        self.buf[at..].iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'{')
     }
 
     fn any_line(&mut self, known: usize) -> Parsed<Option<Entry<'a>>> {

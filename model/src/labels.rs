@@ -11,6 +11,7 @@
 //! A length below 127 is one byte; a longer one is the byte 127 and four bytes of seven bits, the least first. So lengths
 //! are ASCII, and the whole stays valid UTF-8.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -26,6 +27,13 @@ pub const QUANTILE: &str = "quantile";
 /// An immutable set of labels, sorted by name, without empty values.
 #[derive(Clone)]
 pub struct Labels(Arc<str>);
+
+/// A buffer for labels of usual length is kept, so that a set takes one allocation; a longer one is not.
+const MAX_SCRATCH: usize = 16 << 10;
+
+thread_local! {
+    static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
+}
 
 impl Labels {
     /// The empty set.
@@ -50,7 +58,9 @@ impl Labels {
 
     /// A set of pairs that are sorted by name, unique, and have no empty value: no check beyond a debug assertion.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut packed = String::new();
+        // taken, not borrowed: the pairs may come from where a set is made too
+        let mut packed = SCRATCH.take();
+        packed.clear();
         let mut last: Option<&str> = None;
         for (name, value) in pairs {
             debug_assert!(last.is_none_or(|l| l < name), "labels not sorted: {last:?} before {name:?}");
@@ -58,7 +68,11 @@ impl Labels {
             pack(&mut packed, name);
             pack(&mut packed, value);
         }
-        Labels(packed.into())
+        let labels = Labels(Arc::from(packed.as_str()));
+        if packed.capacity() <= MAX_SCRATCH {
+            SCRATCH.set(packed);
+        }
+        labels
     }
 
     /// The value of a label, or "" where it is missing: in this field the two are the same.

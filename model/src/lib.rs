@@ -11,7 +11,7 @@ pub mod regex;
 pub mod relabel;
 pub mod sample;
 
-pub use histogram::FloatHistogram;
+pub use histogram::{FloatHistogram, Histogram, NativeHistogram};
 pub use labels::{Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher};
-pub use sample::{STALE_NAN, Sample, is_stale};
+pub use sample::{STALE_NAN, Sample, Value, is_stale};

@@ -129,6 +129,8 @@ fn requests_that_make_no_sense_are_answered_in_prometheus_form() {
         assert!(body.contains(&format!("\"errorType\":\"{kind}\"")) && body.contains(part), "{path}: {body}");
     }
     assert_eq!(server.data("/api/v1/query?query=1%2B1")["result"][1], "2");
+    // as people type it at a shell
+    assert_eq!(server.data("/api/v1/query?query=\"<^>`|\"")["result"][1], "<^>`|");
     assert_eq!(server.get("/-/quit").0, 405);
     assert_eq!(server.post("/-/quit", "", b"").0, 200);
 }

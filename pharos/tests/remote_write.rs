@@ -101,3 +101,63 @@ fn a_snapshot_holds_what_was_written() {
     }
     assert_eq!(held, 4);
 }
+
+#[test]
+fn histograms_and_exemplars_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "storage: {tsdb: {out_of_order_time_window: 1h}}\n";
+    let server = Server::start(dir.path(), config, &["--enable-feature=exemplar-storage"]);
+    let base = 1_700_000_000_000i64;
+    let message = |samples: &[(u8, Vec<u8>)]| {
+        let mut series = Vec::new();
+        let mut label = Vec::new();
+        field(&mut label, 1, b"__name__");
+        field(&mut label, 2, b"latency_seconds");
+        field(&mut series, 1, &label);
+        samples.iter().for_each(|(number, content)| field(&mut series, *number, content));
+        let mut request = vec![1 << 3 | 2];
+        request.extend(varint(series.len() as u64));
+        request.extend(series);
+        request
+    };
+    // count 6, sum 7.5, schema 0, one positive span of two buckets at 1: 2 and 4
+    let histogram = |t: i64| {
+        let mut h = vec![8, 6, 25];
+        h.extend_from_slice(&7.5f64.to_le_bytes());
+        h.extend_from_slice(&[90, 4, 8, 2, 16, 2, 98, 2, 4, 4, 120]);
+        h.extend(varint(t as u64));
+        (4, h)
+    };
+    let exemplar = |t: i64| {
+        let mut e = Vec::new();
+        let mut label = Vec::new();
+        field(&mut label, 1, b"trace_id");
+        field(&mut label, 2, b"abc");
+        field(&mut e, 1, &label);
+        e.push(17);
+        e.extend_from_slice(&0.5f64.to_le_bytes());
+        e.push(24);
+        e.extend(varint(t as u64));
+        (3, e)
+    };
+    assert_eq!(send(&server, &message(&[histogram(base + 60_000)])), (204, String::new()));
+    // out of order, and an exemplar in a message of its own
+    assert_eq!(send(&server, &message(&[histogram(base)])), (204, String::new()));
+    assert_eq!(send(&server, &message(&[exemplar(base)])), (204, String::new()));
+    let at = |q: &str| server.data(&format!("/api/v1/query?query={q}&time={}", base / 1000 + 60));
+    let found = at("histogram_count(latency_seconds)");
+    assert_eq!(found["result"][0]["value"][1], "6", "{found}");
+    let found = at("count_over_time(latency_seconds%5B5m%5D)");
+    assert_eq!(found["result"][0]["value"][1], "2", "{found}");
+    let found = at("latency_seconds");
+    let buckets = &found["result"][0]["histogram"][1]["buckets"];
+    assert_eq!(buckets[1], serde_json::json!([0, "2", "4", "4"]), "{found}");
+    let url = format!(
+        "/api/v1/query_exemplars?query=rate(latency_seconds%5B5m%5D)&start={}&end={}",
+        base / 1000 - 1,
+        base / 1000 + 1
+    );
+    let found = server.data(&url);
+    assert_eq!(found[0]["exemplars"][0]["labels"]["trace_id"], "abc", "{found}");
+    assert_eq!(found[0]["seriesLabels"]["__name__"], "latency_seconds");
+}

@@ -22,6 +22,8 @@ pub struct SelectHints {
     pub by: bool,
     /// At most so many series; 0 for all.
     pub limit: usize,
+    /// Only the last sample of each series at or before `end` is asked for; others may be left out.
+    pub latest: bool,
 }
 
 /// Why storage could not answer.

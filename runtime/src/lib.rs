@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod http;
 pub mod http_client;
+mod lenient;
 pub mod logs;
 pub mod metrics;
 pub mod supervisor;

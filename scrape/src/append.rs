@@ -29,6 +29,9 @@ pub enum AppendError {
     Storage(String),
 }
 
+/// Makes the labels of a series, for a storage that does not know its reference (any more): a scraper keeps none.
+pub type LazyLabels<'a> = &'a dyn Fn() -> Labels;
+
 /// A storage that takes samples.
 pub trait Appendable: Send + Sync {
     /// Begins a batch: all of it becomes visible at once at the commit, or nothing.
@@ -45,7 +48,7 @@ pub trait Appender: Send {
     fn append(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError>;
@@ -57,7 +60,7 @@ pub trait Appender: Send {
     fn append_histogram(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError>;

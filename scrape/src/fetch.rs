@@ -1,22 +1,21 @@
 //! Fetches one exposition: request, status, decompression, limit.
 
+use crate::inflate::{self, Body, Buffers};
 use crate::job::Job;
 use crate::protocol;
 use exposition::Format;
-use flate2::write::GzDecoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use parking_lot::Mutex;
 use runtime::http_client::{HttpClient, Response};
-use std::io::{self, Write};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
 /// Bound of an answer where none is configured, bytes: several million samples, and yet no target can take all memory.
 const SAFETY_LIMIT: u64 = 512 << 20;
-/// Buffers that wait for the next answer: as many as are usually read at the same time on few cores.
-const SPARE_BUFFERS: usize = 4;
-/// A larger buffer than this is given back, bytes.
-const SPARE_CAPACITY: usize = 4 << 20;
+/// A longer answer is worked on apart from the other tasks of its thread: from here on they would wait for milliseconds.
+pub(crate) const LONG: usize = 1 << 20;
+/// The same for what is still compressed.
+const LONG_GZIP: usize = LONG / 10;
 /// How Pharos names itself.
 const AGENT: &str = concat!("Pharos/", env!("CARGO_PKG_VERSION"));
 
@@ -54,27 +53,8 @@ pub enum Error {
 /// What came.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Body,
     pub(crate) format: Format,
-}
-
-/// Buffers that are used again.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-impl Buffers {
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().pop().unwrap_or_default()
-    }
-
-    /// Gives a buffer back.
-    pub(crate) fn put(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.0.lock();
-        if spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_CAPACITY {
-            buffer.clear();
-            spare.push(buffer);
-        }
-    }
 }
 
 /// The headers of all requests to a target, made once.
@@ -115,47 +95,37 @@ pub(crate) async fn fetch(
         Some(other) => return Err(Error::Encoding(other.to_owned())),
     };
     let limit = if job.limits.body_size > 0 { job.limits.body_size } else { SAFETY_LIMIT };
-    let to = Limited { buffer: buffers.take(), limit };
-    let body = if gzip { unzip(response, to).await? } else { copy(response, to).await? };
+    let received = receive(response, buffers.take(), limit).await?;
+    if !gzip {
+        return Ok(Fetched { body: buffers.plain(received), format });
+    }
+    let unzipped = apart(received.len() > LONG_GZIP, || buffers.unzip(&received, limit));
+    buffers.put(received);
+    let body = unzipped.map_err(|error| match error {
+        inflate::Error::TooLong => Error::BodySize(limit),
+        inflate::Error::Gzip(error) => Error::Gzip(error.to_string()),
+    })?;
     Ok(Fetched { body, format })
 }
 
-async fn copy(mut response: Response, mut to: Limited) -> Result<Vec<u8>, Error> {
+/// Reads the answer as it comes. What is compressed is no longer than its text, but for a few bytes.
+async fn receive(mut response: Response, mut to: Vec<u8>, limit: u64) -> Result<Vec<u8>, Error> {
+    let most = limit.saturating_add(if response.headers.contains_key(CONTENT_ENCODING) {
+        limit / 1000 + 1024
+    } else {
+        0
+    });
     while let Some(chunk) = response.chunk().await? {
-        to.write_all(&chunk).map_err(|_| Error::BodySize(to.limit))?;
-    }
-    Ok(to.buffer)
-}
-
-/// Decompresses as parts come, so that the compressed form is never held as a whole.
-async fn unzip(mut response: Response, to: Limited) -> Result<Vec<u8>, Error> {
-    let limit = to.limit;
-    let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::FileTooLarge => Error::BodySize(limit),
-        _ => Error::Gzip(e.to_string()),
-    };
-    let mut decoder = GzDecoder::new(to);
-    while let Some(chunk) = response.chunk().await? {
-        decoder.write_all(&chunk).map_err(failed)?;
-    }
-    Ok(decoder.finish().map_err(failed)?.buffer)
-}
-
-/// A buffer that refuses to grow beyond its limit.
-struct Limited {
-    buffer: Vec<u8>,
-    limit: u64,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.buffer.len() + bytes.len()) as u64 > self.limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
+        if (to.len() + chunk.len()) as u64 > most {
+            return Err(Error::BodySize(limit));
         }
-        self.buffer.extend_from_slice(bytes);
-        Ok(bytes.len())
+        to.extend_from_slice(&chunk);
     }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok(to)
+}
+
+/// Does work on this thread; where it is long, the other tasks of the thread move to another one first.
+pub(crate) fn apart<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    let movable = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+    if long && Handle::try_current().is_ok_and(movable) { tokio::task::block_in_place(work) } else { work() }
 }

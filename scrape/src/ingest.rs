@@ -30,6 +30,9 @@ pub enum Error {
         /// How many there may be.
         limit: u64,
     },
+    /// A target with names and labels of more than 4 GiB.
+    #[error("too much text in names and labels")]
+    TooMuchText,
     /// The storage refused the whole.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -80,20 +83,19 @@ impl Answer<'_> {
         let limit = self.job.limits.samples;
         known.cache.begin();
         known.metadata.begin();
-        while let Some(entry) = parser.next(known.cache.expected())? {
+        while let Some(entry) = parser.next(&known.cache)? {
             match entry {
                 Entry::Series(series) => {
                     counts.scraped += 1;
-                    let before = counts.added;
-                    let id = self.identify(&mut known.cache, &parser, &series, counts)?;
-                    if known.cache.slot(id).labels.is_none() {
-                        counts.added = before;
+                    let (id, labels) = self.identify(&mut known.cache, &parser, &series)?;
+                    if known.cache.slot(id).dropped {
                         continue;
                     }
+                    counts.added += u64::from(labels.is_some());
                     counts.kept += 1;
                     // over the limit only counting goes on: the report says how many there were
                     if limit == 0 || counts.kept <= limit {
-                        self.sample(&mut known.cache, id, &series, to, counts)?;
+                        self.sample(&mut known.cache, (id, labels), &series, to, counts)?;
                     }
                 }
                 Entry::Help(metric, help) => known.metadata.set_help(&metric, &help),
@@ -102,47 +104,49 @@ impl Answer<'_> {
                 Entry::Comment(_) => {}
             }
         }
+        known.cache.end();
         if limit > 0 && counts.kept > limit {
             return Err(Error::SampleLimit { samples: counts.kept, limit });
         }
         Ok(())
     }
 
+    /// The series of a line; of a new one the labels too.
     #[inline]
     fn identify(
         &self,
         cache: &mut Cache,
         parser: &Parser<'_>,
         series: &Series<'_>,
-        counts: &mut Counts,
-    ) -> Result<Id, Error> {
+    ) -> Result<(Id, Option<Labels>), Error> {
         if series.expected {
-            return Ok(cache.hit());
+            return Ok((cache.hit(), None));
         }
         if let Some(id) = cache.find(series.raw) {
-            return Ok(id);
+            return Ok((id, None));
         }
-        counts.added += 1;
         let mut pairs = Vec::with_capacity(16);
         exposition::decode_pairs(series.raw, self.format, &mut pairs).map_err(|cause| parser.error(cause))?;
         let labels = labels::finish(&pairs, self.target, self.job)
             .map_err(|source| Error::Labels { line: parser.line(), source })?;
-        Ok(cache.insert(series.raw, labels))
+        let id = cache.insert(series.raw, labels.is_none()).ok_or(Error::TooMuchText)?;
+        Ok((id, labels))
     }
 
     #[inline]
     fn sample(
         &self,
         cache: &mut Cache,
-        id: Id,
+        (id, labels): (Id, Option<Labels>),
         series: &Series<'_>,
         to: &mut dyn Appender,
         counts: &mut Counts,
     ) -> Result<(), Error> {
         let own_time = series.timestamp.filter(|_| self.job.honor_timestamps);
         let slot = cache.slot(id);
-        let Some(labels) = &slot.labels else { return Ok(()) };
-        match to.append(slot.series, labels, own_time.unwrap_or(self.at), series.value) {
+        let labels = || labels.clone().unwrap_or_else(|| labels::of(series.raw, self.target, self.job));
+        match to.append(slot.series, &labels, own_time.unwrap_or(self.at), series.value) {
+            Ok(reference) if reference == slot.series => {}
             Ok(reference) => slot.series = reference,
             Err(AppendError::OutOfOrder) => counts.out_of_order += 1,
             Err(AppendError::Duplicate) => counts.duplicate += 1,
@@ -151,7 +155,10 @@ impl Answer<'_> {
             Err(e @ (AppendError::InvalidLabels(_) | AppendError::Storage(_))) => return Err(e.into()),
         }
         // a series with times of its own ends when its last time is old, without a mark
-        slot.live = own_time.is_none() || self.job.track_timestamps_staleness;
+        let live = own_time.is_none() || self.job.track_timestamps_staleness;
+        if slot.live != live {
+            slot.live = live;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! From the labels of a line to those of a stored series: target labels, relabelling, limits.
 
 use crate::job::Job;
+use exposition::Format;
 use exposition::labels::Pair;
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use model::{Labels, LabelsBuilder, relabel};
@@ -65,6 +66,15 @@ pub(crate) fn finish(pairs: &[Pair<'_>], target: &Labels, job: &Job) -> Result<O
     }
     check(&labels, job)?;
     Ok(Some(labels))
+}
+
+/// The final labels of a line that [`finish`] has taken before, for this target and job.
+pub(crate) fn of(raw: &[u8], target: &Labels, job: &Job) -> Labels {
+    let mut pairs = Vec::with_capacity(16);
+    // the text format reads all that OpenMetrics reads, and in the same way
+    let decoded = exposition::decode_pairs(raw, Format::Text, &mut pairs);
+    // without labels the storage refuses the sample: nothing is stored under a wrong name
+    decoded.ok().and_then(|()| finish(&pairs, target, job).ok().flatten()).unwrap_or_default()
 }
 
 fn conflicts(pairs: &[Pair<'_>], target: &Labels) -> bool {

@@ -7,6 +7,7 @@
 pub mod append;
 mod cache;
 mod fetch;
+mod inflate;
 mod ingest;
 pub mod job;
 mod labels;

@@ -1,9 +1,12 @@
 //! One target: fetch, store, report; what it remembers between scrapes.
 
-use crate::append::{AppendError, Appendable, Appender, SeriesRef};
-use crate::fetch::{self, Buffers, Fetched};
+use crate::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
+use crate::cache::{Cache, Id};
+use crate::fetch::{self, Fetched};
+use crate::inflate::Buffers;
 use crate::ingest::{self, Answer, Counts, Known};
 use crate::job::Job;
+use crate::labels;
 use crate::metrics::Metrics;
 use crate::report::{Report, Reporter};
 use crate::status::{ActiveTarget, Health, TargetMetadata};
@@ -98,7 +101,9 @@ impl Scraper {
                 next.known = known;
                 next.orphans = std::mem::take(&mut state.orphans);
             } else {
-                next.orphans = known.cache.live().map(|(r, l)| (r, l.clone())).collect();
+                let cache = &known.cache;
+                let orphan = |id| (cache.series(id).0, self.labels_of(cache, id));
+                next.orphans = cache.live().map(orphan).collect();
             }
         }
         drop(state);
@@ -129,7 +134,8 @@ impl Scraper {
             Some(why) => Err(Error::Forbidden(why)),
             None => self.fetch().await.map_err(Error::Fetch),
         };
-        self.store(fetched, at, began);
+        let long = fetched.as_ref().is_ok_and(|f| f.body.len() > fetch::LONG);
+        fetch::apart(long, || self.store(fetched, at, began));
     }
 
     async fn fetch(&self) -> Result<Fetched, fetch::Error> {
@@ -161,7 +167,7 @@ impl Scraper {
         };
         let stored = fetched.and_then(|fetched| {
             let stored = self.store_body(&mut state, &fetched, at, &mut counts, &mut report, began);
-            self.shared.buffers.put(fetched.body);
+            self.shared.buffers.put_body(fetched.body);
             stored.map_err(Error::Ingest)
         });
         let failure = stored.err();
@@ -195,11 +201,11 @@ impl Scraper {
         let appended = answer.append(&mut state.known, batch.as_mut(), counts);
         (report.scraped, report.kept, report.added) = (counts.scraped, counts.kept, counts.added);
         appended?;
-        mark_stale(batch.as_mut(), state.known.cache.gone(), at)?;
+        let cache = &state.known.cache;
+        self.mark_stale(cache, cache.gone(), batch.as_mut(), at)?;
         if !state.orphans.is_empty() {
-            let kept: FxHashSet<&Labels> = state.known.cache.seen().collect();
-            let orphans = state.orphans.iter().filter(|(_, labels)| !kept.contains(labels));
-            mark_stale(batch.as_mut(), orphans.map(|(r, l)| (*r, l)), at)?;
+            let kept: FxHashSet<Labels> = cache.stored().map(|id| self.labels_of(cache, id)).collect();
+            mark_orphans(state.orphans.iter().filter(|(_, l)| !kept.contains(l)), batch.as_mut(), at)?;
         }
         (report.up, report.duration) = (true, self.since(began));
         state.reporter.append(report, batch.as_mut(), at)?;
@@ -209,13 +215,33 @@ impl Scraper {
         Ok(())
     }
 
+    /// The final labels of a series that is stored.
+    fn labels_of(&self, cache: &Cache, id: Id) -> Labels {
+        labels::of(&cache.series(id).1.to_vec(), &self.target.labels, &self.job)
+    }
+
+    fn mark_stale(
+        &self,
+        cache: &Cache,
+        series: impl Iterator<Item = Id>,
+        to: &mut dyn Appender,
+        at: i64,
+    ) -> Result<(), AppendError> {
+        for id in series {
+            mark_one(to, cache.series(id).0, &|| self.labels_of(cache, id), at)?;
+        }
+        Ok(())
+    }
+
     /// Instead of samples: marks of staleness for all that was there.
     fn store_failure(&self, state: &mut State, at: i64, report: &mut Report, began: Duration) {
         state.known.cache.abandon();
         let mut batch = self.shared.appendable.appender();
         report.duration = self.since(began);
-        let stored = mark_stale(batch.as_mut(), state.known.cache.live(), at)
-            .and_then(|()| mark_stale(batch.as_mut(), state.orphans.iter().map(|(r, l)| (*r, l)), at))
+        let cache = &state.known.cache;
+        let stored = self
+            .mark_stale(cache, cache.live(), batch.as_mut(), at)
+            .and_then(|()| mark_orphans(state.orphans.iter(), batch.as_mut(), at))
             .and_then(|()| state.reporter.append(report, batch.as_mut(), at))
             .and_then(|()| batch.commit());
         match stored {
@@ -239,8 +265,10 @@ impl Scraper {
         state.retired = true;
         let mut batch = self.shared.appendable.appender();
         let state = &mut *state;
-        let stored = mark_stale(batch.as_mut(), state.known.cache.live(), at)
-            .and_then(|()| mark_stale(batch.as_mut(), state.orphans.iter().map(|(r, l)| (*r, l)), at))
+        let cache = &state.known.cache;
+        let stored = self
+            .mark_stale(cache, cache.live(), batch.as_mut(), at)
+            .and_then(|()| mark_orphans(state.orphans.iter(), batch.as_mut(), at))
             .and_then(|()| state.reporter.end(batch.as_mut(), at))
             .and_then(|()| batch.commit());
         if let Err(error) = stored {
@@ -317,18 +345,26 @@ impl Scraper {
     }
 }
 
-fn mark_stale<'a>(
+fn mark_orphans<'a>(
+    orphans: impl Iterator<Item = &'a (SeriesRef, Labels)>,
     to: &mut dyn Appender,
-    series: impl Iterator<Item = (SeriesRef, &'a Labels)>,
     at: i64,
 ) -> Result<(), AppendError> {
-    for (reference, labels) in series {
-        // others say that a newer sample is there: someone else writes this series now
-        if let Err(e @ (AppendError::Storage(_) | AppendError::InvalidLabels(_))) =
-            to.append(reference, labels, at, STALE_NAN)
-        {
-            return Err(e);
-        }
+    for (reference, labels) in orphans {
+        mark_one(to, *reference, &|| labels.clone(), at)?;
     }
     Ok(())
+}
+
+fn mark_one(
+    to: &mut dyn Appender,
+    series: SeriesRef,
+    labels: LazyLabels<'_>,
+    at: i64,
+) -> Result<(), AppendError> {
+    match to.append(series, labels, at, STALE_NAN) {
+        Err(e @ (AppendError::Storage(_) | AppendError::InvalidLabels(_))) => Err(e),
+        // the others say that a newer sample is there: someone else writes this series now
+        _ => Ok(()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use model::{FloatHistogram, Labels, Matcher};
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
-use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +15,18 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Queryable for TsdbQueryable {
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError> {
+        let select = |querier: &tsdb::Querier| {
+            let found = match hints.latest {
+                true => querier.select_latest(matchers, hints.start, hints.end),
+                false => querier.select(matchers, hints.start, hints.end),
+            };
+            found.map_err(storage_error)
+        };
         let mut querier = self.0.querier();
-        let mut found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let mut found = select(&querier)?;
         if !querier.warnings().is_empty() && self.0.wait_for_replay(REPLAY_PATIENCE) {
             querier = self.0.querier();
-            found = querier.select(matchers, hints.start, hints.end).map_err(storage_error)?;
+            found = select(&querier)?;
         }
         let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: querier.warnings() })
@@ -30,7 +37,7 @@ fn storage_error(error: tsdb::Error) -> StorageError {
     StorageError(error.to_string())
 }
 
-struct TsdbSeries(Arc<tsdb::SeriesEntry>);
+struct TsdbSeries(tsdb::SeriesEntry);
 
 impl Series for TsdbSeries {
     fn labels(&self) -> &Labels {
@@ -38,7 +45,16 @@ impl Series for TsdbSeries {
     }
 
     fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError> {
-        self.0.read(mint, maxt, &mut out.timestamps, &mut out.values).map_err(storage_error)
+        let mut columns = tsdb::FloatColumns {
+            ts: std::mem::take(&mut out.timestamps),
+            vs: std::mem::take(&mut out.values),
+            histograms: std::mem::take(&mut out.histograms),
+            starts: std::mem::take(&mut out.starts),
+        };
+        let read = self.0.read_columns(mint, maxt, &mut columns);
+        let tsdb::FloatColumns { ts, vs, histograms, starts } = columns;
+        *out = SampleBuffer { timestamps: ts, values: vs, histograms, starts };
+        read.map_err(storage_error)
     }
 }
 
@@ -60,7 +76,10 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
         tsdb::AppendError::OutOfBounds => AppendError::OutOfBounds,
         tsdb::AppendError::TooOld => AppendError::TooOld,
         tsdb::AppendError::InvalidLabels(why) => AppendError::InvalidLabels(why),
-        tsdb::AppendError::Histogram => AppendError::Storage(error.to_string()),
+        tsdb::AppendError::InvalidHistogram(_)
+        | tsdb::AppendError::OutOfOrderExemplar
+        | tsdb::AppendError::ExemplarLabelsTooLong
+        | tsdb::AppendError::UnknownSeries => AppendError::Storage(error.to_string()),
         tsdb::AppendError::Storage(why) => AppendError::Storage(why),
     }
 }
@@ -69,21 +88,25 @@ impl Appender for TsdbAppender {
     fn append(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        self.0.append(series.0, labels, t, v).map(SeriesRef).map_err(append_error)
+        match self.0.append_known(series.0, t, v) {
+            Some(result) => result.map(|()| series).map_err(append_error),
+            None => self.0.append(0, &labels(), t, v).map(SeriesRef).map_err(append_error),
+        }
     }
 
     fn append_histogram(
         &mut self,
-        _: SeriesRef,
-        _: &Labels,
-        _: i64,
-        _: &FloatHistogram,
+        series: SeriesRef,
+        labels: LazyLabels<'_>,
+        t: i64,
+        h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
-        Err(append_error(tsdb::AppendError::Histogram))
+        let h = h.clone().into();
+        self.0.append_histogram(series.0, &labels(), t, &h).map(SeriesRef).map_err(append_error)
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

@@ -37,6 +37,21 @@ impl std::str::FromStr for Bytes {
     }
 }
 
+/// When the log is synced: `1s` or `always`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalSync(pub tsdb::WalSync);
+
+impl std::str::FromStr for WalSync {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "1s" => Ok(WalSync(tsdb::WalSync::EverySecond)),
+            "always" => Ok(WalSync(tsdb::WalSync::Always)),
+            _ => Err(format!("{text:?} is neither 1s nor always")),
+        }
+    }
+}
+
 /// Flags of the server.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -89,9 +104,35 @@ pub struct Options {
     /// Size at which the log begins a new segment.
     #[arg(long = "storage.tsdb.wal-segment-size", hide = true)]
     pub wal_segment_size: Option<Bytes>,
+    /// When the log is made to survive a power cut: `1s` (each second), or `always` (before a sample counts as stored). It
+    /// survives the death of the process either way.
+    #[arg(long = "storage.tsdb.wal-sync", default_value = "1s")]
+    pub wal_sync: WalSync,
+    /// Compress the log (the default).
+    #[arg(long = "storage.tsdb.wal-compression", hide = true, overrides_with = "no_wal_compression")]
+    wal_compression: bool,
+    /// Leave the log uncompressed, whatever the type of compression is.
+    #[arg(long = "no-storage.tsdb.wal-compression", hide = true)]
+    pub no_wal_compression: bool,
     /// Compression of the log.
     #[arg(long = "storage.tsdb.wal-compression-type", default_value = "snappy", value_parser = ["snappy", "zstd", "none"], hide = true)]
     pub wal_compression_type: String,
+    /// Leave the compaction of blocks to another program.
+    #[arg(long = "storage.tsdb.no-compaction", hide = true)]
+    pub no_compaction: bool,
+    /// Merge blocks that overlap (the default).
+    #[arg(
+        long = "storage.tsdb.allow-overlapping-compaction",
+        hide = true,
+        overrides_with = "no_overlapping_compaction"
+    )]
+    overlapping_compaction: bool,
+    /// Leave blocks that overlap to another program.
+    #[arg(long = "no-storage.tsdb.allow-overlapping-compaction", hide = true)]
+    pub no_overlapping_compaction: bool,
+    /// A JSON file of the blocks that were uploaded, as Thanos writes it: new blocks are compacted only once they stand in it.
+    #[arg(long = "storage.tsdb.delay-compact-file.path")]
+    pub delay_compact_file: Option<PathBuf>,
     /// Longest look back for a sample in expressions.
     #[arg(long = "query.lookback-delta", default_value = "5m")]
     pub query_lookback_delta: Millis,
@@ -169,18 +210,14 @@ struct Unused {
     max_block_chunk_segment_size: Option<Bytes>,
     #[arg(long = "storage.tsdb.no-lockfile")]
     no_lockfile: bool,
-    #[arg(long = "storage.tsdb.allow-overlapping-compaction", hide = true)]
-    allow_overlapping_compaction: bool,
-    #[arg(long = "storage.tsdb.wal-compression", hide = true)]
-    wal_compression: bool,
+    #[arg(long = "no-storage.tsdb.no-lockfile", hide = true)]
+    no_no_lockfile: bool,
     #[arg(long = "storage.tsdb.head-chunks-write-queue-size")]
     head_chunks_write_queue_size: Option<i64>,
     #[arg(long = "storage.tsdb.samples-per-chunk", hide = true)]
     samples_per_chunk: Option<usize>,
     #[arg(long = "storage.tsdb.delayed-compaction.max-percent", hide = true)]
     delayed_compaction_max_percent: Option<usize>,
-    #[arg(long = "storage.tsdb.delay-compact-file.path")]
-    delay_compact_file: Option<PathBuf>,
     #[arg(long = "storage.tsdb.block-reload-interval", hide = true)]
     block_reload_interval: Option<Millis>,
     #[arg(long = "storage.remote.flush-deadline")]
@@ -250,8 +287,12 @@ impl CommandLine {
             if given && arg.get_help_heading() == Some("Taken, but without effect yet") {
                 without_effect.push(format!("--{long}"));
             }
-            flags.insert(long.to_owned(), values);
+            // The negation of a switch is no flag of its own.
+            if !long.starts_with("no-") {
+                flags.insert(long.to_owned(), values);
+            }
         }
+        options.tell_storage(&mut flags);
         Ok(CommandLine { options, flags, without_effect })
     }
 
@@ -271,6 +312,22 @@ impl CommandLine {
 }
 
 impl Options {
+    /// What storage makes of its flags, as other programs read it (Thanos compares the two block durations).
+    fn tell_storage(&self, flags: &mut BTreeMap<String, String>) {
+        let durations = crate::storage::options(self, &Default::default());
+        let retention = durations.retention;
+        let mut tell = |name: &str, value: String| {
+            flags.remove(&format!("no-storage.tsdb.{name}"));
+            flags.insert(format!("storage.tsdb.{name}"), value);
+        };
+        tell("max-block-duration", model::duration::format_ms(durations.max_block_duration()));
+        tell("retention.time", retention.time_ms.map_or_else(|| "0s".to_owned(), model::duration::format_ms));
+        tell("retention.size", config::Size::from_bytes(retention.bytes.unwrap_or(0)).to_string());
+        tell("wal-compression", (!self.no_wal_compression).to_string());
+        tell("allow-overlapping-compaction", (!self.no_overlapping_compaction).to_string());
+        tell("no-lockfile", self.unused.no_lockfile.to_string());
+    }
+
     /// The prefix of all paths, without a slash at the end: `` or `/prometheus`.
     pub fn route_prefix(&self) -> String {
         let path = match &self.web_route_prefix {
@@ -314,6 +371,11 @@ mod tests {
             (line.flags["query.timeout"].as_str(), line.flags["web.enable-lifecycle"].as_str()),
             ("2m", "true")
         );
+        assert_eq!(line.flags["storage.tsdb.max-block-duration"], "1d12h");
+        assert_eq!(line.flags["storage.tsdb.wal-compression"], "true");
+        assert!(!line.flags.contains_key("no-storage.tsdb.wal-compression"));
+        let line = CommandLine::parse(["--no-storage.tsdb.wal-compression"]).unwrap();
+        assert_eq!(line.flags["storage.tsdb.wal-compression"], "false");
         assert!(CommandLine::parse(["--no-such-flag"]).is_err());
     }
 }

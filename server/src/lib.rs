@@ -7,6 +7,7 @@ mod api;
 mod flags;
 mod metrics;
 mod reload;
+mod storage;
 mod web;
 
 pub use flags::{Bytes, CommandLine, Millis, Options};
@@ -85,7 +86,7 @@ pub async fn start(
     for flag in without_effect {
         tracing::warn!(flag, "this flag has no effect yet");
     }
-    for feature in &options.enable_feature {
+    for feature in options.enable_feature.iter().filter(|f| *f != storage::EXEMPLAR_FEATURE) {
         tracing::warn!(feature, "this feature has no effect yet");
     }
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
@@ -102,7 +103,11 @@ pub async fn start(
         listeners.push(runtime::http::bind(address).await?);
     }
     let registry = Registry::with_process();
-    let db = tsdb::Db::open(&options.storage_path, tsdb_options(&options), clock.clone())?;
+    let db = tsdb::Db::open(
+        &options.storage_path,
+        storage::options(&options, &first.config().storage),
+        clock.clone(),
+    )?;
     let engine = promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: options.query_lookback_delta.0,
         max_samples: options.query_max_samples,
@@ -157,28 +162,4 @@ pub async fn start(
         }
     });
     Ok(addresses)
-}
-
-fn tsdb_options(options: &Options) -> tsdb::Options {
-    let mut out = tsdb::Options {
-        min_block_duration_ms: options.min_block_duration.0,
-        max_block_duration_ms: options.max_block_duration.map(|d| d.0),
-        retention_bytes: options.retention_size.map(|b| b.0),
-        wal_compression: match options.wal_compression_type.as_str() {
-            "zstd" => tsdb::wal::Compression::Zstd,
-            "none" => tsdb::wal::Compression::None,
-            _ => tsdb::wal::Compression::Snappy,
-        },
-        ..tsdb::Options::default()
-    };
-    if let Some(size) = options.wal_segment_size {
-        out.wal_segment_size = size.0;
-    }
-    match (options.retention_time, options.retention_size) {
-        (Some(time), _) => out.retention_ms = Some(time.0).filter(|ms| *ms > 0),
-        // only a size was given: then time sets no bound
-        (None, Some(_)) => out.retention_ms = None,
-        (None, None) => {}
-    }
-    out
 }

@@ -66,6 +66,22 @@ const COUNTERS: &[(&str, &str, Count)] = &[
         |m| &m.out_of_order,
     ),
     (
+        "prometheus_tsdb_too_old_samples_total",
+        "Samples refused as older than the out-of-order window.",
+        |m| &m.too_old,
+    ),
+    (
+        "prometheus_tsdb_head_out_of_order_samples_appended_total",
+        "Samples taken that came out of order.",
+        |m| &m.out_of_order_appended,
+    ),
+    ("prometheus_tsdb_exemplar_exemplars_appended_total", "Exemplars taken.", |m| &m.exemplars_appended),
+    (
+        "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+        "Exemplars refused as older than the newest of their series.",
+        |m| &m.out_of_order_exemplars,
+    ),
+    (
         "prometheus_tsdb_out_of_bound_samples_total",
         "Samples refused as older than what the head takes.",
         |m| &m.out_of_bounds,
@@ -76,6 +92,11 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| {
         &m.wal_corruptions
     }),
+    (
+        "prometheus_tsdb_mmap_chunk_corruptions_total",
+        "Damaged chunks met in head chunk files when a block was cut.",
+        |m| &m.head_chunk_corruptions,
+    ),
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
     ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| {
         &m.wal_fsync_failures

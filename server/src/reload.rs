@@ -46,6 +46,12 @@ pub(crate) struct Prepared {
     read_ms: i64,
 }
 
+impl Prepared {
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
 /// A wish to load anew; the answer says why it failed.
 pub(crate) struct ReloadRequest {
     pub(crate) reply: Option<oneshot::Sender<Result<(), String>>>,
@@ -125,6 +131,9 @@ fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, St
 /// Puts a configuration into force: scraping first, so that a job is known when its first targets arrive.
 fn apply(state: &State, discovery: &DiscoveryManager, prepared: Prepared) {
     let Prepared { config, jobs, read_ms } = prepared;
+    state.db.set_retention(crate::storage::retention(&state.options, &config.storage));
+    state.db.set_out_of_order_window(crate::storage::out_of_order_window(&config.storage));
+    state.db.set_exemplar_limit(crate::storage::exemplar_limit(&state.options, &config.storage));
     state.scrape.apply(jobs);
     discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.clone(), job.sd.clone())).collect());
     state.metrics.config_loaded(true, read_ms);

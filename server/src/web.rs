@@ -4,10 +4,11 @@ use crate::State;
 use crate::reload::ReloadRequest;
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use http::{Method, StatusCode, Uri, header};
 use std::sync::Arc;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -38,8 +39,9 @@ pub(crate) fn router(state: Arc<State>) -> Router {
             "/graph",
             get(|Shared(state): Shared<Arc<State>>, uri: Uri| async move { to_query(&state, uri.query()) }),
         )
-        .route("/-/healthy", get(|| async { "Pharos is Healthy.\n" }))
-        .route("/-/ready", get(|| async { "Pharos is Ready.\n" }))
+        // These two texts are looked for by scripts.
+        .route("/-/healthy", get(|| async { "Prometheus Server is Healthy.\n" }))
+        .route("/-/ready", get(|| async { "Prometheus Server is Ready.\n" }))
         .route("/-/reload", any(reload))
         .route("/-/quit", any(quit))
         .route("/version", get(|| async { axum::Json(crate::api::build()) }))
@@ -58,18 +60,26 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
         .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, header::ORIGIN])
         .expose_headers([header::DATE]);
-    let routes = routes.with_state(state).layer(CompressionLayer::new().gzip(true)).layer(cors);
+    let routes = routes
+        .with_state(state)
+        .layer(CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest))
+        .layer(cors);
     if prefix.is_empty() {
         routes
     } else {
         let home = format!("{prefix}/");
-        Router::new().route("/", get(move || async move { Redirect::to(&home) })).nest(&prefix, routes)
+        Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
     }
 }
 
-fn to_query(state: &State, query: Option<&str>) -> Redirect {
+fn to_query(state: &State, query: Option<&str>) -> Response {
     let query = query.map_or_else(String::new, |q| format!("?{q}"));
-    Redirect::to(&format!("{}/query{query}", state.options.route_prefix()))
+    found(&format!("{}/query{query}", state.options.route_prefix()))
+}
+
+/// Sends the client to another place, with the status that Prometheus uses.
+fn found(place: &str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, place)]).into_response()
 }
 
 /// The app's page, told where it lives.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,16 +11,17 @@ use parking_lot::{Condvar, Mutex};
 use runtime::clock::SharedClock;
 
 use crate::block::{self, Block, BlockMeta};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
+use crate::head::exemplars::Exemplar;
 use crate::head::replay::{self, ReplayStatus};
 use crate::head::{Appender, Head};
-use crate::options::Options;
+use crate::options::{Options, Retention};
 use crate::query::Querier;
 use crate::stats::Metrics;
 
-/// A power cut loses at most this much.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// A power cut loses at most a second: this, and the time for the sync that runs and the one that follows.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the background thread looks whether something is due; cheap where nothing is.
 const MAINTAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// After a failure, so many rounds pass before all is tried again: a compaction that fails late costs much.
@@ -40,10 +41,11 @@ pub(crate) struct Inner {
     pub(crate) blocks: ArcSwap<Vec<Arc<Block>>>,
     /// Held while blocks are made, removed or linked.
     pub(crate) maintenance: Mutex<()>,
+    pub(crate) retention: Mutex<Retention>,
     /// What the log still holds before this time is not needed.
     log_due: Mutex<Option<i64>>,
-    /// Blocks in which compaction met damage; read by queries, left out of compactions until the next start.
-    uncompactable: Mutex<Vec<ulid::Ulid>>,
+    /// Whether the list of uploaded blocks could not be read the last time.
+    uploads_unknown: AtomicBool,
     stopping: Mutex<bool>,
     wake: Condvar,
 }
@@ -53,7 +55,7 @@ pub(crate) struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: std::fs::File,
+    _lock: Box<dyn disk::Lock>,
 }
 
 impl Db {
@@ -77,38 +79,48 @@ impl Db {
         options: Options,
         clock: SharedClock,
     ) -> Result<Arc<Self>, Error> {
-        if options.out_of_order_window_ms != 0 {
-            return Err(Error::Option("out-of-order samples are not stored yet".to_owned()));
+        if options.out_of_order_window_ms < 0 {
+            return Err(Error::Option("the out-of-order window must not be negative".to_owned()));
         }
         if options.min_block_duration_ms <= 0 {
             return Err(Error::Option("the block duration must be positive".to_owned()));
         }
+        let is_new = !disk.exists(dir);
         disk.create_dir_all(dir)?;
-        let lock = lock(dir)?;
-        if disk.exists(&dir.join("wbl")) {
-            tracing::warn!(dir = %dir.display(), "out-of-order samples in `wbl` are not read by this version: they are left as they are");
-        }
+        let path = dir.join("lock");
+        let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
+        crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
-        let min_valid = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
+        // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
+        let whole = blocks.iter().filter(|b| !crate::compact::is_early(b.meta()));
+        let min_valid = whole.map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
         let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
+        // A log that survives a power cut is of no use in a directory that does not.
+        disk.sync_dir(dir)?;
+        if let Some(parent) = dir.parent().filter(|p| is_new && !p.as_os_str().is_empty()) {
+            disk.sync_dir(parent)?;
+        }
         let inner = Arc::new(Inner {
             disk,
             dir: dir.to_owned(),
-            options,
             clock,
             head: Arc::new(head),
             blocks: ArcSwap::from_pointee(blocks),
             maintenance: Mutex::default(),
             log_due: Mutex::default(),
-            uncompactable: Mutex::default(),
+            retention: Mutex::new(options.retention),
+            uploads_unknown: AtomicBool::new(false),
+            options,
             stopping: Mutex::new(false),
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
-        db.start_thread("tsdb-sync", Inner::sync_loop)?;
-        db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
+        if db.inner.options.background {
+            db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+            db.start_thread("tsdb-sync", Inner::sync_loop)?;
+            db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
+        }
         Ok(Arc::new(db))
     }
 
@@ -132,6 +144,27 @@ impl Db {
         Querier::new(self.inner.clone())
     }
 
+    /// Changes how much older than the newest sample of all a sample may be that comes out of order, in milliseconds; 0: none is taken.
+    pub fn set_out_of_order_window(&self, window_ms: i64) {
+        self.inner.head.out_of_order.set_window(window_ms.max(0));
+    }
+
+    /// Changes how many exemplars are kept; 0: none.
+    pub fn set_exemplar_limit(&self, limit: usize) {
+        self.inner.head.exemplars.set_limit(limit);
+    }
+
+    /// The exemplars with `mint <= t <= maxt` (milliseconds) of the series that satisfy all matchers of some set: in order of the
+    /// labels, then of time.
+    pub fn exemplars(
+        &self,
+        matcher_sets: &[Vec<model::Matcher>],
+        mint: i64,
+        maxt: i64,
+    ) -> Vec<(model::Labels, Vec<Exemplar>)> {
+        self.inner.head.exemplars.select(matcher_sets, mint, maxt)
+    }
+
     /// How far the replay of the log is.
     pub fn replay_status(&self) -> ReplayStatus {
         self.inner.head.replay.status()
@@ -144,7 +177,16 @@ impl Db {
 
     /// The open blocks, by their first time.
     pub fn blocks(&self) -> Vec<BlockMeta> {
-        self.inner.blocks.load().iter().map(|b| b.meta().clone()).collect()
+        self.inner.blocks.load().iter().map(|b| b.meta_now()).collect()
+    }
+
+    /// Makes all that was committed before the call survive a power cut. The database does this itself in the
+    /// background, once a second. Callers at the same time share one sync.
+    ///
+    /// # Errors
+    /// Where the log could not be synced: what was committed may be lost by a power cut.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.inner.head.sync_shared()
     }
 
     /// Where it is.
@@ -159,6 +201,18 @@ impl Db {
     /// Where something could not be written: nothing is lost, and the next call tries again.
     pub fn maintain(&self) -> Result<(), Error> {
         self.inner.maintain()
+    }
+
+    /// Replays the log on this thread, for a database without threads of its own ([`Options::threads`]).
+    pub fn replay(&self) {
+        if !self.inner.head.replay.is_done() {
+            replay::run(&self.inner.head);
+        }
+    }
+
+    /// Ends the open chunks of series that ended with a staleness mark. The database does this itself in the background too.
+    pub fn close_ended(&self) {
+        self.inner.head.close_ended();
     }
 
     /// Ends the background work, then makes all durable.
@@ -253,7 +307,8 @@ impl Inner {
             return Ok(());
         }
         self.head.remove_unneeded_files()?;
-        let result = self.cut_due_blocks().and_then(|()| self.compact_blocks());
+        let result =
+            self.cut_due_blocks().and_then(|()| self.cut_ended()).and_then(|()| self.compact_blocks());
         if result.is_err() {
             self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
         }
@@ -264,13 +319,15 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
+        let mut cut = false;
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
             }
+            cut = true;
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
             let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
             if let Some(meta) = &written {
                 self.add_block(meta)?;
@@ -286,12 +343,62 @@ impl Inner {
             self.head.truncate_log(maxt)?;
             *due = None;
         }
-        Ok(())
+        if cut { self.cut_out_of_order() } else { Ok(()) }
+    }
+
+    /// Cuts blocks of the samples that came out of order; they may overlap others.
+    fn cut_out_of_order(&self) -> Result<(), Error> {
+        let Some(taken) = self.head.take_out_of_order()? else { return Ok(()) };
+        for &mint in &taken.blocks {
+            let maxt = mint.saturating_add(self.options.min_block_duration_ms);
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
+            if let Some(meta) = self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken)? {
+                self.add_block(&meta)?;
+                tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block of out-of-order samples");
+            }
+        }
+        self.head.forget_out_of_order(&taken)
+    }
+
+    /// Moves series that ended from the head to a block of their own. Not where another program compacts: it would have to merge
+    /// blocks that overlap.
+    fn cut_ended(&self) -> Result<(), Error> {
+        let options = &self.options;
+        let levels = options.max_block_duration() > options.min_block_duration_ms;
+        if !(options.compaction && options.overlapping_compaction && levels)
+            || options.delay_compact_file.is_some()
+        {
+            return Ok(());
+        }
+        let ended = self.head.ended_due();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let ulid = crate::blocks::new_ulid(self.clock.now_ms());
+        if let Some(meta) = self.head.write_ended(&self.dir, ulid, &ended)? {
+            self.add_block(&meta)?;
+            tracing::info!(block = %meta.ulid, series = meta.stats.num_series, samples = meta.stats.num_samples, "cut a block of series that ended");
+        }
+        self.head.forget_ended(&ended)
     }
 
     fn add_block(&self, meta: &BlockMeta) -> Result<(), Error> {
-        let block = Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?;
-        self.replace_blocks(&[], Some(Arc::new(block)));
+        self.put_in_place_of(&[], Some(meta))
+    }
+
+    /// Opens a new block (none where nothing was left) and removes those it was made of. The new one is durable by now.
+    pub(crate) fn put_in_place_of(
+        &self,
+        parents: &[Arc<Block>],
+        made: Option<&BlockMeta>,
+    ) -> Result<(), Error> {
+        let open = |meta: &BlockMeta| Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()));
+        let block = made.map(open).transpose()?.map(Arc::new);
+        let out: Vec<ulid::Ulid> = parents.iter().map(|b| b.meta().ulid).collect();
+        self.replace_blocks(&out, block);
+        for parent in parents {
+            block::remove(&*self.disk, parent.dir())?;
+        }
         Ok(())
     }
 
@@ -313,52 +420,77 @@ impl Inner {
             crate::compact::ranges(self.options.min_block_duration_ms, self.options.max_block_duration());
         while !self.is_stopping() {
             let blocks = self.blocks.load_full();
-            let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta().clone()).collect();
-            for meta in &mut metas {
-                meta.compaction.failed |= self.uncompactable.lock().contains(&meta.ulid);
-            }
-            let plan = crate::compact::plan(&metas.iter().collect::<Vec<_>>(), &ranges, true);
+            let plan = self.plan(&blocks, &ranges);
             if plan.is_empty() {
                 break;
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
-            let ulid = crate::blocks::new_ulid(self.clock.now_ms());
-            let made =
-                crate::compact::compact(&self.disk, &self.dir, ulid, &parents).inspect_err(|error| {
-                    if matches!(error, block::Error::Corrupt { .. }) {
-                        self.uncompactable.lock().extend(&plan); // it would fail again
-                    }
-                })?;
-            let block = match &made {
-                Some(meta) => {
-                    Some(Arc::new(Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()))?))
-                }
-                None => None,
-            };
-            self.replace_blocks(&plan, block);
+            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
+            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)
+                .inspect_err(|error| note_failure(&parents, error))?;
+            self.put_in_place_of(&parents, made.as_ref())?;
             self.head.metrics.compactions.fetch_add(1, Relaxed);
             tracing::info!(parents = plan.len(), block = ?made.map(|m| m.ulid.to_string()), "compacted blocks");
-            for parent in &parents {
-                block::remove(&*self.disk, parent.dir())?;
-            }
         }
         Ok(())
     }
+
+    /// Which blocks are compacted next.
+    fn plan(&self, blocks: &[Arc<Block>], ranges: &[i64]) -> Vec<ulid::Ulid> {
+        let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta_now()).collect();
+        // Further ones of the same time are to come: they are merged once.
+        let cut_to = self.head.min_valid();
+        metas.retain(|m| !crate::compact::is_of_stale_series(m) || m.max_time <= cut_to);
+        let choose = |metas: &[BlockMeta]| {
+            crate::compact::plan(
+                &metas.iter().collect::<Vec<_>>(),
+                ranges,
+                self.options.overlapping_compaction,
+            )
+        };
+        let plan = choose(&metas);
+        let Some(path) = self.options.delay_compact_file.as_ref().filter(|_| !plan.is_empty()) else {
+            return plan;
+        };
+        let uploaded = self.uploaded(path);
+        // As Prometheus does: what was made after the first block that must wait, waits too.
+        metas.sort_by_key(|m| m.ulid);
+        let waits = |m: &BlockMeta| m.compaction.level <= 1 && !uploaded.contains(&m.ulid.to_string());
+        let ready = metas.iter().position(waits).unwrap_or(metas.len());
+        choose(&metas[..ready])
+    }
+
+    /// The blocks that Thanos says it has uploaded; none where its file cannot be read.
+    fn uploaded(&self, path: &Path) -> Vec<String> {
+        #[derive(serde::Deserialize)]
+        struct Shipper {
+            #[serde(default)]
+            uploaded: Vec<String>,
+        }
+        let read = self.disk.read(path).map_err(|e| e.to_string());
+        let shipper = read.and_then(|b| serde_json::from_slice::<Shipper>(&b).map_err(|e| e.to_string()));
+        let failed_before = self.uploads_unknown.swap(shipper.is_err(), Relaxed);
+        match shipper {
+            Ok(shipper) => shipper.uploaded,
+            Err(error) => {
+                if !failed_before {
+                    tracing::warn!(path = %path.display(), error, "cannot read which blocks were uploaded: new blocks wait for compaction");
+                }
+                Vec::new()
+            }
+        }
+    }
 }
 
-/// Takes the directory for this process; the system releases it when the file is closed, however the process ends.
-fn lock(dir: &Path) -> Result<std::fs::File, Error> {
-    let path = dir.join("lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| crate::disk::Error::new("open", &path, e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked { path }),
-        Err(e) => Err(crate::disk::Error::new("lock", &path, e.into()).into()),
+/// A compaction that met damage would fail again: the damaged block is left out of further ones. Its samples stay readable,
+/// but for what is damaged.
+fn note_failure(parents: &[Arc<Block>], error: &block::Error) {
+    let block::Error::Corrupt { path, .. } = error else { return };
+    for parent in parents.iter().filter(|b| path.starts_with(b.dir())) {
+        tracing::error!(%error, block = %parent.meta().ulid, "a damaged block cannot be compacted: it is left out from now on");
+        if let Err(error) = parent.set_failed() {
+            tracing::warn!(%error, "cannot write that into its meta.json");
+        }
     }
 }

@@ -31,8 +31,8 @@ pub enum Error {
         /// What is wrong with it.
         source: chunk::Error,
     },
-    /// A chunk holds native histograms, which this version does not read.
-    #[error("series {series} has native histograms, which are not supported yet")]
+    /// Only floats were asked for.
+    #[error("series {series} has native histograms where floats are expected")]
     Histogram {
         /// The series' labels.
         series: String,
@@ -77,9 +77,18 @@ pub enum AppendError {
     /// The labels are none.
     #[error("invalid labels: {0}")]
     InvalidLabels(String),
-    /// Native histograms are not stored by this version.
-    #[error("native histograms are not supported yet")]
-    Histogram,
+    /// A native histogram that contradicts itself.
+    #[error(transparent)]
+    InvalidHistogram(#[from] model::histogram::Invalid),
+    /// An exemplar older than the newest of its series.
+    #[error("out of order exemplar")]
+    OutOfOrderExemplar,
+    /// An exemplar with more than 128 characters in its labels.
+    #[error("label length for exemplar exceeds maximum of 128 UTF-8 characters")]
+    ExemplarLabelsTooLong,
+    /// An exemplar of a series that has no samples.
+    #[error("exemplar of an unknown series")]
+    UnknownSeries,
     /// The storage cannot take it now (full disk, …).
     #[error("storage: {0}")]
     Storage(String),

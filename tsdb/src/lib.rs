@@ -13,6 +13,7 @@ pub mod wal;
 
 mod blocks;
 mod db;
+mod delete;
 mod error;
 mod head;
 mod options;
@@ -20,11 +21,14 @@ mod query;
 mod retention;
 mod snapshot;
 mod stats;
+mod sync;
 
+pub use chunk::{FloatColumns, Samples};
 pub use db::Db;
 pub use error::{AppendError, Error};
 pub use head::Appender;
+pub use head::exemplars::Exemplar;
 pub use head::replay::ReplayStatus;
-pub use options::{DEFAULT_BLOCK_DURATION_MS, Options};
+pub use options::{DEFAULT_BLOCK_DURATION_MS, Options, Retention, WalSync};
 pub use query::{Querier, SeriesEntry};
 pub use stats::{HeadStats, Metrics, Sizes, Stat};

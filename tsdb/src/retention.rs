@@ -1,11 +1,17 @@
 //! Retention: blocks that are too old or too many leave.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::block::{Block, BlockMeta};
-use crate::db::Inner;
+use crate::db::{Db, Inner};
+use crate::disk::{self, Disk};
 use crate::error::Error;
+use crate::options::Retention;
+
+/// Where the log of out-of-order samples lies in the database's directory.
+const WBL_DIR: &str = "wbl";
 
 /// Blocks that end more than `retention_ms` before the newest one's end, or before the head's newest sample where there is
 /// one. `metas` in any order.
@@ -30,28 +36,71 @@ fn too_many(blocks: &[(ulid::Ulid, i64, u64)], used: u64, limit: u64) -> Vec<uli
     out
 }
 
+/// Bytes of all files in a directory and those in it; 0 where it is not there.
+fn dir_bytes(disk: &dyn Disk, dir: &Path) -> Result<u64, disk::Error> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.is_not_found() => return Ok(0),
+        Err(e) => return Err(e),
+    };
+    let sizes =
+        entries.iter().map(|e| if e.is_dir { dir_bytes(disk, &dir.join(&e.name)) } else { Ok(e.len) });
+    sizes.sum()
+}
+
+impl Db {
+    /// Changes what is kept, from the next round of maintenance on.
+    pub fn set_retention(&self, retention: Retention) {
+        *self.inner().retention.lock() = retention;
+    }
+
+    /// What is kept.
+    pub fn retention(&self) -> Retention {
+        *self.inner().retention.lock()
+    }
+}
+
 impl Inner {
     /// Removes blocks by age and by size.
     pub(crate) fn apply_retention(&self) -> Result<(), Error> {
+        let retention = *self.retention.lock();
         let blocks = self.blocks.load_full();
         let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
         let metrics = &self.head.metrics;
-        if let (Some(retention), Some(newest)) =
-            (self.options.retention_ms, metas.iter().map(|m| m.max_time).max())
-        {
-            let out = too_old(&metas, newest, retention);
+        if let (Some(age), Some(newest)) = (retention.time_ms, metas.iter().map(|m| m.max_time).max()) {
+            let out = too_old(&metas, newest, age);
             metrics.retention_time_deletions.fetch_add(out.len() as u64, Relaxed);
             self.drop_blocks(&blocks, &out)?;
         }
-        if let Some(limit) = self.options.retention_bytes {
+        if let Some(limit) = self.size_limit(retention)? {
             let blocks = self.blocks.load_full();
             let sizes: Vec<_> = blocks.iter().map(|b| (b.meta().ulid, b.meta().max_time, b.size())).collect();
-            let used = self.head.log.lock().wal.size() + self.head.chunks.lock().size();
-            let out = too_many(&sizes, used, limit);
+            let out = too_many(&sizes, self.head_bytes()?, limit);
             metrics.retention_size_deletions.fetch_add(out.len() as u64, Relaxed);
             self.drop_blocks(&blocks, &out)?;
         }
         Ok(())
+    }
+
+    /// How many bytes may be held; none: any.
+    fn size_limit(&self, retention: Retention) -> Result<Option<u64>, Error> {
+        let Some(share) = retention.percentage.filter(|p| *p > 0.0) else { return Ok(retention.bytes) };
+        match self.disk.capacity(&self.dir)? {
+            Some(capacity) => Ok(Some((capacity as f64 * share / 100.0) as u64)),
+            None => Ok(retention.bytes),
+        }
+    }
+
+    /// Bytes on disk that the head needs: logs with their checkpoints, and head chunks.
+    fn head_bytes(&self) -> Result<u64, Error> {
+        Ok(self.log_bytes()?
+            + dir_bytes(&*self.disk, &self.dir.join(WBL_DIR))?
+            + self.head.chunks.lock().size())
+    }
+
+    /// Bytes of the write-ahead log and its checkpoints.
+    pub(crate) fn log_bytes(&self) -> Result<u64, disk::Error> {
+        dir_bytes(&*self.disk, &self.dir.join(crate::head::WAL_DIR))
     }
 
     fn drop_blocks(&self, blocks: &[Arc<Block>], out: &[ulid::Ulid]) -> Result<(), Error> {

@@ -8,6 +8,8 @@ use crate::error::Error;
 
 /// The directory of snapshots in the database's.
 const SNAPSHOTS_DIR: &str = "snapshots";
+/// What a snapshot is called until it is complete.
+const CREATION_SUFFIX: &str = ".tmp-for-creation";
 
 impl Db {
     /// Makes `snapshots/<name>`: hard links to the blocks and, `with_head`, a block of what is in the head. Returns the
@@ -20,11 +22,16 @@ impl Db {
         if with_head && !inner.head.replay.is_done() {
             return Err(Error::Replaying);
         }
-        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), crate::blocks::random());
-        let dir = inner.dir.join(SNAPSHOTS_DIR).join(&name);
-        let made = inner.make_snapshot(&dir, with_head);
+        let name = format!("{}-{:016x}", compact_utc(inner.clock.now_ms()), inner.disk.random());
+        let parent = inner.dir.join(SNAPSHOTS_DIR);
+        let work = parent.join(format!("{name}{CREATION_SUFFIX}"));
+        let made = inner.make_snapshot(&work, with_head).and_then(|()| {
+            inner.disk.rename(&work, &parent.join(&name))?;
+            inner.disk.sync_dir(&parent)?;
+            Ok(inner.disk.sync_dir(&inner.dir)?)
+        });
         if let Err(error) = made {
-            let _ = inner.disk.remove_dir_all(&dir); // may not even have been made
+            let _ = inner.disk.remove_dir_all(&work); // may not even have been made
             return Err(error);
         }
         Ok(name)
@@ -43,13 +50,25 @@ impl Inner {
             let mint = mint.max(self.head.held_from());
             self.head.write_block(
                 dir,
-                crate::blocks::new_ulid(self.clock.now_ms()),
+                crate::blocks::new_ulid(&*self.disk, self.clock.now_ms()),
                 (mint, maxt.saturating_add(1)),
             )?;
         }
         self.disk.sync_dir(dir)?;
         Ok(())
     }
+}
+
+/// Removes snapshots that were not made to their end. Called once at the start.
+pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), disk::Error> {
+    let parent = dir.join(SNAPSHOTS_DIR);
+    if !disk.exists(&parent) {
+        return Ok(());
+    }
+    for entry in disk.list(&parent)?.iter().filter(|e| e.is_dir && e.name.ends_with(CREATION_SUFFIX)) {
+        disk.remove_dir_all(&parent.join(&entry.name))?;
+    }
+    Ok(())
 }
 
 /// Links all files of a directory and of those in it.

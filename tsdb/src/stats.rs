@@ -14,6 +14,14 @@ pub struct Metrics {
     pub samples_replayed: AtomicU64,
     /// Samples refused as older than the newest of their series.
     pub out_of_order: AtomicU64,
+    /// Samples refused as older than the out-of-order window.
+    pub too_old: AtomicU64,
+    /// Samples taken out of order.
+    pub out_of_order_appended: AtomicU64,
+    /// Exemplars taken.
+    pub exemplars_appended: AtomicU64,
+    /// Exemplars refused as older than the newest of their series.
+    pub out_of_order_exemplars: AtomicU64,
     /// Samples refused as another value at the same time.
     pub duplicates: AtomicU64,
     /// Samples refused as older than what the head takes.
@@ -67,7 +75,7 @@ pub struct Sizes {
     pub blocks: u64,
     /// Bytes of the blocks.
     pub block_bytes: u64,
-    /// Bytes of the log.
+    /// Bytes of the log, checkpoints included.
     pub wal_bytes: u64,
     /// The segment of the log that is being written.
     pub wal_segment: u32,
@@ -93,15 +101,15 @@ pub struct HeadStats {
     pub num_label_pairs: u64,
     /// Chunks.
     pub chunk_count: u64,
-    /// Oldest time, milliseconds; `i64::MAX` where the head is empty.
+    /// Oldest time, milliseconds; where the head is empty, the end of the blocks, or `i64::MAX` without any.
     pub min_time: i64,
-    /// Newest time, milliseconds; `i64::MIN` where the head is empty.
+    /// Newest time, milliseconds; where the head is empty, the end of the blocks, or `i64::MIN` without any.
     pub max_time: i64,
     /// Series of each metric.
     pub series_count_by_metric_name: Vec<Stat>,
     /// Values of each label.
     pub label_value_count_by_label_name: Vec<Stat>,
-    /// Bytes that each label's values would take if every series had its own copy.
+    /// Bytes that each label would take if every series had its own copy of name and value: how Prometheus holds them.
     pub memory_in_bytes_by_label_name: Vec<Stat>,
     /// Series of each `name=value`.
     pub series_count_by_label_value_pair: Vec<Stat>,
@@ -143,12 +151,20 @@ impl Top {
     }
 }
 
+/// Bytes of a name or value in a series of Prometheus' memory: its length, in one byte or four, before the text.
+fn label_size(text: &str) -> u64 {
+    (if text.len() < 255 { 1 } else { 4 }) + text.len() as u64
+}
+
 impl Db {
     /// The cardinality of the head; lists of at most `limit` entries.
     pub fn stats(&self, limit: usize) -> HeadStats {
         let head = self.head();
         let chunk_count = head.num_chunks();
-        let (min_time, max_time) = head.times().unwrap_or((i64::MAX, i64::MIN));
+        let (min_time, max_time) = head.times().unwrap_or_else(|| match head.held_from() {
+            i64::MIN => (i64::MAX, i64::MIN),
+            from => (from, from),
+        });
         let index = head.index.read();
         let (mut metrics, mut values, mut bytes, mut pairs) =
             (Top::new(limit), Top::new(limit), Top::new(limit), Top::new(limit));
@@ -158,7 +174,8 @@ impl Db {
             bytes.offer(size, || name.to_owned());
         };
         index.for_each_pair(|name, value, series| {
-            let (count, size) = (series.len() as u64, (value.len() * series.len()) as u64);
+            let count = series.len() as u64;
+            let size = (label_size(name) + label_size(value)) * count;
             if name == model::labels::METRIC_NAME {
                 metrics.offer(count, || value.to_owned());
             }
@@ -205,10 +222,12 @@ impl Db {
         // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
         let head_series = head.index.read().len() as u64;
         let head_chunk_bytes = head.chunks.lock().size();
-        let (wal_bytes, wal_segment) = {
+        let (segment_bytes, wal_segment) = {
             let log = head.log.lock();
             (log.wal.size(), log.wal.last_segment())
         };
+        // With checkpoints, which only the directory tells; where it cannot be read, the segments are better than nothing.
+        let wal_bytes = self.inner().log_bytes().unwrap_or(segment_bytes);
         Sizes {
             head_series,
             head_chunks: head.num_chunks(),

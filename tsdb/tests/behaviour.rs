@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use model::{Labels, Matcher};
 use runtime::clock::ManualClock;
-use tsdb::disk::{self, Disk, Entry, File, Mapped, RealDisk, Syncer};
+use tsdb::disk::{self, Disk, Entry, File, Lock, Mapped, RealDisk, Syncer};
 use tsdb::{AppendError, Db, Error, Options};
 
 const START: i64 = 1_700_000_000_000;
@@ -51,7 +51,7 @@ fn all(db: &Db) -> Vec<(Labels, Vec<(i64, f64)>)> {
         entry.read(i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
         (entry.labels().clone(), ts.into_iter().zip(vs).collect())
     };
-    entries.iter().map(|e| read(e)).collect()
+    entries.iter().map(read).collect()
 }
 
 #[test]
@@ -267,6 +267,9 @@ impl Disk for Limited {
     fn exists(&self, path: &Path) -> bool {
         self.real.exists(path)
     }
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, disk::Error> {
+        self.real.lock(path)
+    }
 }
 
 #[test]
@@ -360,7 +363,7 @@ fn cardinality() {
     );
     assert_eq!(stats.label_value_count_by_label_name[0].name, "i");
     assert_eq!(stats.series_count_by_label_value_pair[0].name, "__name__=m");
-    assert_eq!(stats.memory_in_bytes_by_label_name[0].value, 15);
+    assert_eq!(stats.memory_in_bytes_by_label_name[0].value, 5 * (9 + 2) + 9 + 6);
     let querier = db.querier();
     assert_eq!(querier.label_names(&[], START, START, 0).unwrap(), ["__name__", "i"]);
     assert_eq!(querier.label_values("i", &[], START, START, 2).unwrap(), ["000", "001"]);
@@ -400,4 +403,47 @@ fn asking_for_sizes_while_series_are_made_waits_for_nobody() {
     for _ in 0..2 {
         finished.recv_timeout(std::time::Duration::from_secs(60)).expect("two that wait for each other");
     }
+}
+
+#[test]
+fn series_that_ended_leave_the_head_within_minutes() {
+    const MINUTE: i64 = 60_000;
+    let dir = tempfile::tempdir().unwrap();
+    let db = replayed(dir.path());
+    let bits = |db: &Db| -> Vec<(Labels, Vec<(i64, u64)>)> {
+        let with_bits = |(t, v): (i64, f64)| (t, v.to_bits());
+        all(db).into_iter().map(|(l, s)| (l, s.into_iter().map(with_bits).collect())).collect()
+    };
+    for k in 0..150 {
+        commit(&db, 100, START + k * 1000, k as f64).unwrap();
+    }
+    // the last 60 end
+    let mut appender = db.appender();
+    for i in 40..100 {
+        appender.append(0, &series(i), START + 150_000, model::STALE_NAN).unwrap();
+    }
+    appender.commit().unwrap();
+    let known = bits(&db);
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (100, 0), "too early");
+    commit(&db, 40, START + 6 * MINUTE, 1.0).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (40, 1));
+    assert_eq!(db.blocks()[0].compaction.hints, ["from-stale-series"]);
+    assert_eq!(bits(&db)[40..], known[40..]);
+
+    // killed and started again: the log does not bring them back for long, and nothing is taken twice
+    drop(db);
+    let db = replayed(dir.path());
+    assert_eq!(bits(&db)[40..], known[40..]);
+    commit(&db, 40, START + 7 * MINUTE, 1.0).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((db.sizes().head_series, db.blocks().len()), (40, 1));
+    let samples: Vec<usize> = all(&db).iter().map(|(_, s)| s.len()).collect();
+    assert_eq!((&samples[..40], &samples[40..]), (&[152; 40][..], &[151; 60][..]));
+
+    // one of them goes on
+    commit(&db, 41, START + 8 * MINUTE, 2.0).unwrap();
+    assert_eq!((db.sizes().head_series, all(&db)[40].1.len()), (41, 152));
+    assert_eq!(db.metrics().wal_unknown_samples.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

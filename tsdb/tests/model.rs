@@ -48,7 +48,7 @@ fn options() -> Options {
     Options {
         min_block_duration_ms: RANGE,
         max_block_duration_ms: Some(RANGE * 9),
-        retention_ms: None,
+        retention: tsdb::Retention::default(),
         wal_segment_size: 32 * 1024 * 4,
         samples_per_chunk: 12,
         ..Options::default()
@@ -260,6 +260,35 @@ impl Run {
         }
     }
 
+    /// Deletes something that is older than half a block: newer samples show what is out of order.
+    fn delete(&mut self) {
+        wait_for_replay(self.db());
+        let Some(newest) = self.expected.values().filter_map(|s| s.keys().next_back()).max().copied() else {
+            return;
+        };
+        let matchers = [
+            Matcher::equal("__name__", format!("m{}", self.random.below(5))),
+            Matcher::new(MatchOp::Regex, "i", "1.*|2|5").unwrap(),
+            Matcher::new(MatchOp::NotEqual, "pod", "").unwrap(),
+        ];
+        let mut chosen: Vec<Matcher> = matchers.into_iter().filter(|_| self.random.chance(40)).collect();
+        chosen.push(Matcher::new(MatchOp::NotEqual, "i", "3").unwrap());
+        let maxt = newest - RANGE / 2 - 1 - self.random.below(3 * RANGE as u64) as i64;
+        let mint =
+            if self.random.chance(20) { i64::MIN } else { maxt - self.random.below(2 * RANGE as u64) as i64 };
+        self.db().delete(&chosen, mint, maxt).unwrap();
+        for (_, samples) in
+            self.expected.iter_mut().filter(|(l, _)| chosen.iter().all(|m| m.matches(l.get(&m.name))))
+        {
+            samples.retain(|t, _| !(mint..=maxt).contains(t));
+        }
+        self.expected.retain(|_, samples| !samples.is_empty());
+        if self.random.chance(30) {
+            self.db().clean_tombstones().unwrap();
+            assert!(self.db().blocks().iter().all(|b| b.stats.num_tombstones == 0));
+        }
+    }
+
     fn snapshot(&mut self) {
         wait_for_replay(self.db());
         let name = self.db().snapshot(true).unwrap();
@@ -281,6 +310,7 @@ impl Run {
                 self.db().maintain().unwrap();
             }
             92..93 => self.snapshot(),
+            93..95 => self.delete(),
             _ => self.check(),
         }
     }

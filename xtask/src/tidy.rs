@@ -14,7 +14,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("discovery", &["config", "runtime", "model"]),
     ("scrape", &["discovery", "exposition", "config", "runtime", "model"]),
-    ("tsdb", &["model", "runtime"]),
+    ("tsdb", &["model", "runtime", "testkit"]), // testkit in its tests alone
+    ("testkit", &["tsdb", "runtime"]),
     ("promql", &["model"]),
     ("server", &["model", "exposition", "config", "runtime", "discovery", "scrape", "tsdb", "promql", "ui"]),
     ("agent", &["exposition", "runtime", "model"]),

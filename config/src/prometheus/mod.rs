@@ -96,10 +96,23 @@ impl Config {
     /// What stands in the configuration and is not acted on: path and reason, one a line of the log.
     pub fn unsupported(&self) -> Vec<String> {
         let mut found = Vec::new();
+        let tsdb = |is_set: fn(&TsdbConfig) -> bool| self.storage.tsdb.as_ref().is_some_and(is_set);
         let sections = [
             ("alerting", self.alerting != AlertingConfig::default(), "alerts are not sent yet"),
             ("rule_files", !self.rule_files.is_empty(), "rules are not evaluated yet"),
-            ("storage", self.storage != StorageConfig::default(), "storage follows the command line only"),
+            (
+                "storage.tsdb.stale_series_compaction_threshold",
+                tsdb(|t| t.stale_series_compaction_threshold.is_some_and(|share| share > 0.0)),
+                "stale series are not compacted early yet",
+            ),
+            (
+                "storage.tsdb.chunk_encoding",
+                tsdb(|t| {
+                    let floats = t.chunk_encoding.as_ref().and_then(|c| c.floats);
+                    floats.is_some_and(|f| f != FloatChunkEncoding::Xor)
+                }),
+                "float chunks are written as XOR only yet",
+            ),
             ("tracing", self.tracing != TracingConfig::default(), "traces are not sent yet"),
             ("remote_write", !self.remote_write.is_empty(), "samples are not sent on yet"),
             ("remote_read", !self.remote_read.is_empty(), "remote samples are not read yet"),

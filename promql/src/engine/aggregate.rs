@@ -1,7 +1,7 @@
 //! Aggregations that add up: sum, avg, count, min, max, group, stddev, stdvar. Each series' column is added to its
 //! group's accumulators and dropped, so that memory is groups × steps.
 
-use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_histogram};
+use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_float, is_histogram};
 use super::context::{Ctx, Steps};
 use super::eval::{self, METADATA_LABELS, settle};
 use super::kahan::{Kahan, Mean, Variance};
@@ -11,10 +11,12 @@ use super::select::{Around, Stream};
 use super::topk;
 use crate::ast::{AggregateOp, Expr, ExprKind, PosRange};
 use crate::histogram::Sum;
+use hashbrown::HashTable;
 use model::Labels;
 use model::labels::METRIC_NAME;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::Hasher as _;
 
 /// What an aggregation groups by.
 #[derive(Clone, Copy)]
@@ -24,15 +26,19 @@ pub(crate) struct Grouping<'a> {
 }
 
 impl Grouping<'_> {
+    /// Whether a label is part of the group's key. `bare`: labels that describe the metric are gone already.
+    fn keeps(&self, name: &str, bare: bool) -> bool {
+        let named = self.labels.iter().any(|l| l == name);
+        let gone = if self.without { named || name == METRIC_NAME } else { !named };
+        let metadata = bare && METADATA_LABELS.contains(&name);
+        !gone && !metadata
+    }
+
     pub(crate) fn key(&self, labels: &Labels) -> Labels {
-        if self.without {
-            let gone = |n: &str| n == METRIC_NAME || self.labels.iter().any(|l| l == n);
-            Labels::from_sorted(labels.iter().filter(|(n, _)| !gone(n)))
-        } else if self.labels.is_empty() {
-            Labels::empty()
-        } else {
-            labels.keep(self.labels)
+        if !self.without && self.labels.is_empty() {
+            return Labels::empty();
         }
+        Labels::from_sorted(labels.iter().filter(|(n, _)| self.keeps(n, false)))
     }
 }
 
@@ -44,24 +50,50 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// Groups series, given with whether their names are to be dropped. `bare`: as if the labels that describe the metric
+    /// were gone. A label set is built for each group, not for each series.
     pub(crate) fn new<'l>(
-        grouping: Grouping<'_>,
+        by: Grouping<'_>,
         series: impl Iterator<Item = (&'l Labels, bool)>,
+        bare: bool,
     ) -> Groups {
-        let mut at: FxHashMap<Labels, usize> = FxHashMap::default();
+        let mut table: HashTable<usize> = HashTable::new();
         let mut groups = Groups { keys: Vec::new(), drop_name: Vec::new(), of: Vec::new() };
+        if !by.without && by.labels.is_empty() {
+            for (_, drop_name) in series {
+                if groups.keys.is_empty() {
+                    groups.keys.push(Labels::empty());
+                    groups.drop_name.push(drop_name);
+                }
+                groups.of.push(0);
+            }
+            return groups;
+        }
         for (labels, drop_name) in series {
-            let key = grouping.key(labels);
-            let next = groups.keys.len();
-            let group = *at.entry(key).or_insert_with_key(|key| {
-                groups.keys.push(key.clone());
+            let kept = || labels.iter().filter(|(n, _)| by.keeps(n, bare));
+            let hash = hash_pairs(kept());
+            let found = table.find(hash, |g| groups.keys[*g].iter().eq(kept())).copied();
+            let group = found.unwrap_or(groups.keys.len());
+            if found.is_none() {
+                groups.keys.push(Labels::from_sorted(kept()));
                 groups.drop_name.push(drop_name);
-                next
-            });
+                table.insert_unique(hash, group, |g| hash_pairs(groups.keys[*g].iter()));
+            }
             groups.of.push(group);
         }
         groups
     }
+}
+
+/// A hash of names and values.
+pub(crate) fn hash_pairs<'l>(pairs: impl Iterator<Item = (&'l str, &'l str)>) -> u64 {
+    let mut hasher = FxHasher::default();
+    for (name, value) in pairs {
+        hasher.write(name.as_bytes());
+        hasher.write(value.as_bytes());
+        hasher.write_usize(name.len());
+    }
+    hasher.finish()
 }
 
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSeries>, QueryError> {
@@ -81,13 +113,13 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSe
     let adder = Adder { ctx, op: *op, pos: inner.unwrapped().pos, steps: steps.n };
     match op {
         AggregateOp::Sum => adder.run::<SumAcc>(by, &source),
-        AggregateOp::Avg => adder.run::<MeanAcc>(by, &source),
-        AggregateOp::Count => adder.run::<CountAcc>(by, &source),
-        AggregateOp::Min => adder.run::<MinAcc>(by, &source),
-        AggregateOp::Max => adder.run::<MaxAcc>(by, &source),
-        AggregateOp::Group => adder.run::<GroupAcc>(by, &source),
-        AggregateOp::Stddev => adder.run::<DevAcc>(by, &source),
-        _ => adder.run::<VarAcc>(by, &source),
+        AggregateOp::Avg => adder.run::<Each<MeanAcc>>(by, &source),
+        AggregateOp::Count => adder.run::<Each<CountAcc>>(by, &source),
+        AggregateOp::Min => adder.run::<Each<MinAcc>>(by, &source),
+        AggregateOp::Max => adder.run::<Each<MaxAcc>>(by, &source),
+        AggregateOp::Group => adder.run::<Each<GroupAcc>>(by, &source),
+        AggregateOp::Stddev => adder.run::<Each<DevAcc>>(by, &source),
+        _ => adder.run::<Each<VarAcc>>(by, &source),
     }
 }
 
@@ -114,34 +146,76 @@ impl Source<'_> {
     }
 }
 
+/// What gathers the numbers of groups at some steps.
+trait Acc: Send {
+    fn new(n: usize) -> Self;
+    /// Adds values to the places from `from` on; marks of absence and of histograms are passed over.
+    fn add(&mut self, from: usize, values: &[f64]);
+    /// The result at a place, or the mark of absence.
+    fn value(&self, at: usize) -> f64;
+}
+
+/// Sums, and what they lack, apart: the loop over them has no branch.
+struct SumAcc {
+    sums: Vec<f64>,
+    lacks: Vec<f64>,
+}
+
+impl Acc for SumAcc {
+    fn new(n: usize) -> Self {
+        SumAcc { sums: vec![ABSENT; n], lacks: vec![0.0; n] }
+    }
+
+    fn add(&mut self, from: usize, values: &[f64]) {
+        let places = from..from + values.len();
+        let (sums, lacks) = (&mut self.sums[places.clone()], &mut self.lacks[places]);
+        for ((sum, lack), v) in sums.iter_mut().zip(lacks).zip(values) {
+            let mut next = Kahan { sum: *sum, c: *lack };
+            next.add(*v);
+            let next = if is_absent(*sum) { Kahan { sum: *v, c: 0.0 } } else { next };
+            let there = is_float(*v);
+            *sum = if there { next.sum } else { *sum };
+            *lack = if there { next.c } else { *lack };
+        }
+    }
+
+    fn value(&self, at: usize) -> f64 {
+        let sum = Kahan { sum: self.sums[at], c: self.lacks[at] };
+        if is_absent(sum.sum) { ABSENT } else { sum.value() }
+    }
+}
+
 /// What gathers the numbers of one group at one step.
-trait Acc: Clone + Send + Sync {
+trait One: Clone + Send {
     const EMPTY: Self;
     fn add(&mut self, v: f64);
     /// The result, or the mark of absence.
     fn value(&self) -> f64;
 }
 
-#[derive(Clone)]
-struct SumAcc(Kahan);
-impl Acc for SumAcc {
-    const EMPTY: Self = SumAcc(Kahan { sum: ABSENT, c: 0.0 });
-    #[inline]
-    fn add(&mut self, v: f64) {
-        if is_absent(self.0.sum) {
-            self.0.sum = v;
-        } else {
-            self.0.add(v);
+struct Each<A>(Vec<A>);
+
+impl<A: One> Acc for Each<A> {
+    fn new(n: usize) -> Self {
+        Each(vec![A::EMPTY; n])
+    }
+
+    fn add(&mut self, from: usize, values: &[f64]) {
+        for (acc, v) in self.0[from..from + values.len()].iter_mut().zip(values) {
+            if is_float(*v) {
+                acc.add(*v);
+            }
         }
     }
-    fn value(&self) -> f64 {
-        if is_absent(self.0.sum) { ABSENT } else { self.0.value() }
+
+    fn value(&self, at: usize) -> f64 {
+        self.0[at].value()
     }
 }
 
 #[derive(Clone)]
 struct MeanAcc(Option<Mean>);
-impl Acc for MeanAcc {
+impl One for MeanAcc {
     const EMPTY: Self = MeanAcc(None);
     #[inline]
     fn add(&mut self, v: f64) {
@@ -154,7 +228,7 @@ impl Acc for MeanAcc {
 
 #[derive(Clone)]
 struct CountAcc(u64);
-impl Acc for CountAcc {
+impl One for CountAcc {
     const EMPTY: Self = CountAcc(0);
     #[inline]
     fn add(&mut self, _: f64) {
@@ -167,7 +241,7 @@ impl Acc for CountAcc {
 
 #[derive(Clone)]
 struct GroupAcc(bool);
-impl Acc for GroupAcc {
+impl One for GroupAcc {
     const EMPTY: Self = GroupAcc(false);
     #[inline]
     fn add(&mut self, _: f64) {
@@ -180,7 +254,7 @@ impl Acc for GroupAcc {
 
 #[derive(Clone)]
 struct MinAcc(f64);
-impl Acc for MinAcc {
+impl One for MinAcc {
     const EMPTY: Self = MinAcc(ABSENT);
     #[inline]
     fn add(&mut self, v: f64) {
@@ -196,7 +270,7 @@ impl Acc for MinAcc {
 
 #[derive(Clone)]
 struct MaxAcc(f64);
-impl Acc for MaxAcc {
+impl One for MaxAcc {
     const EMPTY: Self = MaxAcc(ABSENT);
     #[inline]
     fn add(&mut self, v: f64) {
@@ -211,7 +285,7 @@ impl Acc for MaxAcc {
 
 #[derive(Clone)]
 struct VarAcc(Option<Variance>);
-impl Acc for VarAcc {
+impl One for VarAcc {
     const EMPTY: Self = VarAcc(None);
     #[inline]
     fn add(&mut self, v: f64) {
@@ -224,7 +298,7 @@ impl Acc for VarAcc {
 
 #[derive(Clone)]
 struct DevAcc(VarAcc);
-impl Acc for DevAcc {
+impl One for DevAcc {
     const EMPTY: Self = DevAcc(VarAcc::EMPTY);
     #[inline]
     fn add(&mut self, v: f64) {
@@ -247,8 +321,14 @@ struct Adder<'c, 'a> {
 struct Tile<A> {
     from: usize,
     len: usize,
-    accs: Vec<A>,
+    /// Those of the first group, then those of the second, …
+    accs: A,
 }
+
+/// Fewer steps than this are not divided among cores.
+const MIN_TILE: usize = 64;
+/// Fewer additions than this are done sooner than other cores have woken up.
+const WORTH_SHARING: usize = 50_000;
 
 type Histograms = FxHashMap<(usize, usize), Sum>;
 
@@ -259,32 +339,25 @@ impl Adder<'_, '_> {
                 let drop = stream.drop_name;
                 let settled = drop && !self.ctx.engine.delayed_name_removal;
                 // with names dropped already there is none to group by
-                if settled && (by.without || by.labels.iter().any(|l| METADATA_LABELS.contains(&l.as_str())))
-                {
-                    let bare: Vec<Labels> =
-                        stream.labels.iter().map(|l| l.without(&METADATA_LABELS)).collect();
-                    Groups::new(by, bare.iter().map(|l| (l, false)))
-                } else {
-                    Groups::new(by, stream.labels.iter().map(|l| (l, drop && !settled)))
-                }
+                Groups::new(by, stream.labels.iter().map(|l| (l, drop && !settled)), settled)
             }
-            Source::Series(series) => Groups::new(by, series.iter().map(|s| (&s.labels, s.drop_name))),
+            Source::Series(series) => Groups::new(by, series.iter().map(|s| (&s.labels, s.drop_name)), false),
         };
         let n = groups.keys.len();
         self.ctx.would_hold(n.saturating_mul(self.steps), "the groups of an aggregation")?;
-        let tile_len = self.steps.div_ceil(rayon::current_num_threads()).max(64);
+        let tile_len = self.steps.div_ceil(rayon::current_num_threads()).max(MIN_TILE);
         let mut tiles: Vec<Tile<A>> = (0..self.steps)
             .step_by(tile_len)
             .map(|from| {
                 let len = tile_len.min(self.steps - from);
-                Tile { from, len, accs: vec![A::EMPTY; len * n] }
+                Tile { from, len, accs: A::new(len * n) }
             })
             .collect();
         let mut histograms = Histograms::default();
         let mut add = |begin: usize, cols: &[&Column]| {
             let of = &groups.of[begin..begin + cols.len()];
-            if tiles.len() == 1 {
-                add_to_tile(&mut tiles[0], cols, of);
+            if cols.len() * self.steps < WORTH_SHARING {
+                tiles.iter_mut().for_each(|tile| add_to_tile(tile, cols, of));
             } else {
                 tiles.par_iter_mut().for_each(|tile| add_to_tile(tile, cols, of));
             }
@@ -316,9 +389,9 @@ impl Adder<'_, '_> {
             .map(|(g, (labels, drop_name))| {
                 let mut col = Column::absent(self.steps);
                 for tile in tiles {
-                    let accs = &tile.accs[g * tile.len..(g + 1) * tile.len];
-                    for (v, acc) in col.values[tile.from..tile.from + tile.len].iter_mut().zip(accs) {
-                        *v = acc.value();
+                    let values = &mut col.values[tile.from..tile.from + tile.len];
+                    for (i, v) in values.iter_mut().enumerate() {
+                        *v = tile.accs.value(g * tile.len + i);
                     }
                 }
                 OutSeries { labels, drop_name, col }
@@ -391,12 +464,6 @@ impl Adder<'_, '_> {
 
 fn add_to_tile<A: Acc>(tile: &mut Tile<A>, cols: &[&Column], of: &[usize]) {
     for (col, group) in cols.iter().zip(of) {
-        let accs = &mut tile.accs[group * tile.len..(group + 1) * tile.len];
-        let values = &col.values[tile.from..tile.from + tile.len];
-        for (acc, v) in accs.iter_mut().zip(values) {
-            if !is_absent(*v) && !is_histogram(*v) {
-                acc.add(*v);
-            }
-        }
+        tile.accs.add(group * tile.len, &col.values[tile.from..tile.from + tile.len]);
     }
 }

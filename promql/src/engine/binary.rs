@@ -25,7 +25,7 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, Quer
         (Val::Vector(l), Val::Vector(r)) => {
             let matching = matching.clone().unwrap_or_default();
             let result = if op.is_set() {
-                matching::set(*op, l, r, &matching)?
+                matching::set(*op, l, r, &matching, steps)?
             } else {
                 matching::operate(ctx, expr.pos, (*op, *return_bool), l, r, &matching, steps)?
             };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The times of an evaluation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Steps {
     pub(crate) start: i64,
     pub(crate) step: i64,
@@ -275,7 +275,7 @@ fn stats_only(expr: &Expr) -> Vec<usize> {
 }
 
 /// Where a selector's windows end, step by step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) steps: Steps,
     fixed: Option<i64>,
@@ -283,6 +283,12 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
+    /// That of a selector without modifiers.
+    #[cfg(test)]
+    pub(crate) fn plain(steps: Steps) -> Self {
+        Reference { steps, fixed: None, offset: 0 }
+    }
+
     #[inline]
     pub(crate) fn time(&self, i: usize) -> i64 {
         match self.fixed {

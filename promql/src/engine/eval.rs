@@ -8,11 +8,11 @@ use super::select::{self, Around, Range, Stream, keeps_name};
 use super::window::Samples;
 use super::{aggregate, binary, call};
 use crate::ast::{Boundary, Expr, ExprKind, Modifiers, PosRange, Span, ValueType};
+use hashbrown::HashTable;
+use model::FloatHistogram;
 use model::histogram::CounterReset;
 use model::labels::METRIC_NAME;
-use model::{FloatHistogram, Labels};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 /// The value of an expression at all steps.
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, QueryError> {
@@ -202,12 +202,13 @@ pub(crate) fn drop_names(mut series: Vec<OutSeries>) -> Result<Vec<OutSeries>, Q
 
 /// One series per label set; two values at one step are an error.
 pub(crate) fn merge_same(series: Vec<OutSeries>) -> Result<Vec<OutSeries>, QueryError> {
-    let mut seen: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut seen: HashTable<usize> = HashTable::with_capacity(series.len());
     let mut out: Vec<OutSeries> = Vec::with_capacity(series.len());
     for s in series {
-        match seen.get(&s.labels) {
+        let hash = s.labels.hash64();
+        match seen.find(hash, |at| out[*at].labels == s.labels) {
             None => {
-                seen.insert(s.labels.clone(), out.len());
+                seen.insert_unique(hash, out.len(), |at| out[*at].labels.hash64());
                 out.push(s);
             }
             Some(&at) => fill_in(&mut out[at].col, &s.col).map_err(|()| same_labelset())?,

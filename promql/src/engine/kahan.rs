@@ -10,14 +10,11 @@ pub(crate) struct Kahan {
 impl Kahan {
     #[inline]
     pub(crate) fn add(&mut self, v: f64) {
+        // chosen rather than branched: which of the two is larger cannot be predicted
         let t = self.sum + v;
-        if t.is_infinite() {
-            self.c = 0.0;
-        } else if self.sum.abs() >= v.abs() {
-            self.c += (self.sum - t) + v;
-        } else {
-            self.c += (v - t) + self.sum;
-        }
+        let (large, small) = if self.sum.abs() >= v.abs() { (self.sum, v) } else { (v, self.sum) };
+        let c = self.c + ((large - t) + small);
+        self.c = if t.is_infinite() { 0.0 } else { c };
         self.sum = t;
     }
 
@@ -91,6 +88,12 @@ impl Variance {
 
 /// The quantile of values, which are reordered; NaNs count as the smallest.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(nan_first);
+    quantile_of_sorted(q, values)
+}
+
+/// The quantile of values that are sorted, NaNs first.
+pub(crate) fn quantile_of_sorted(q: f64, values: &[f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return model::sample::NORMAL_NAN;
     }
@@ -100,7 +103,6 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(nan_first);
     let rank = q * (values.len() as f64 - 1.0);
     let lower = rank.floor().max(0.0);
     let upper = (lower + 1.0).min(values.len() as f64 - 1.0);

@@ -74,12 +74,12 @@ const FEW: usize = 12;
 
 /// Sorted by the labels in turn, then by the whole label set; digits within values compare as numbers.
 pub(crate) fn sorted(mut series: Vec<OutSeries>, names: &[String], descending: bool) -> Vec<OutSeries> {
-    let compare = |a: &Labels, b: &Labels| {
-        for (x, y) in names.iter().map(|n| (a.get(n), b.get(n))).filter(|(x, y)| x != y) {
-            return if naturally_before(x, y) { Ordering::Less } else { Ordering::Greater };
-        }
-        a.cmp(b)
-    };
+    let compare =
+        |a: &Labels, b: &Labels| match names.iter().map(|n| (a.get(n), b.get(n))).find(|(x, y)| x != y) {
+            Some((x, y)) if naturally_before(x, y) => Ordering::Less,
+            Some(_) => Ordering::Greater,
+            None => a.cmp(b),
+        };
     // the answer is turned around, not the operands
     let compare = |a: &Labels, b: &Labels| if descending { compare(a, b).reverse() } else { compare(a, b) };
     if series.len() <= FEW {

@@ -3,33 +3,70 @@
 //! Series are brought together once by their signature, not step by step; only where several of one signature stand on a
 //! side is it looked at which of them is there at a step.
 
-use super::binary::{between_points, changes_quantity};
-use super::column::{Column, OutSeries, Point, is_histogram};
+use super::aggregate::hash_pairs;
+use super::binary::{between_points, changes_quantity, compare};
+use super::column::{Column, OutSeries, Point, is_absent, is_histogram};
 use super::context::{Ctx, Steps};
 use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
 use super::result::QueryError;
 use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
+use hashbrown::HashTable;
+use model::Labels;
 use model::labels::METRIC_NAME;
-use model::{Labels, LabelsBuilder};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-/// What series must have in common to match.
-fn signature(labels: &Labels, matching: &VectorMatching) -> Labels {
-    if matching.on {
-        labels.keep(&matching.labels)
-    } else {
-        let dropped = |n: &str| n == METRIC_NAME || matching.labels.iter().any(|l| l == n);
-        Labels::from_sorted(labels.iter().filter(|(n, _)| !dropped(n)))
+/// Whether a label counts in what series must have in common to match.
+fn counts(name: &str, matching: &VectorMatching) -> bool {
+    let named = matching.labels.iter().any(|l| l == name);
+    if matching.on { named } else { !named && name != METRIC_NAME }
+}
+
+/// What series have in common that match: numbered, and never built as label sets of their own.
+struct Signatures<'l> {
+    matching: &'l VectorMatching,
+    table: HashTable<usize>,
+    /// Of each signature the labels of the first series that has it.
+    first: Vec<&'l Labels>,
+}
+
+impl<'l> Signatures<'l> {
+    fn new(matching: &'l VectorMatching) -> Self {
+        Signatures { matching, table: HashTable::new(), first: Vec::new() }
+    }
+
+    fn pairs<'p>(&self, labels: &'p Labels) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p, 'l> {
+        let matching = self.matching;
+        labels.iter().filter(move |(n, _)| counts(n, matching))
+    }
+
+    fn find(&self, labels: &Labels) -> Option<usize> {
+        let same = |at: &usize| self.pairs(self.first[*at]).eq(self.pairs(labels));
+        self.table.find(hash_pairs(self.pairs(labels)), same).copied()
+    }
+
+    fn number(&mut self, labels: &'l Labels) -> usize {
+        if let Some(at) = self.find(labels) {
+            return at;
+        }
+        let (hash, at) = (hash_pairs(self.pairs(labels)), self.first.len());
+        self.first.push(labels);
+        let (matching, first) = (self.matching, &self.first);
+        let rehash = |at: &usize| hash_pairs(first[*at].iter().filter(|(n, _)| counts(n, matching)));
+        self.table.insert_unique(hash, at, rehash);
+        at
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        Labels::from_sorted(self.pairs(self.first[at]))
     }
 }
 
 /// Presence, step by step.
 type Presence = Vec<bool>;
 
-fn add_presence(into: &mut Presence, col: &Column) {
-    into.resize(col.values.len(), false);
-    for (i, p) in into.iter_mut().enumerate() {
-        *p |= col.is_present(i);
+fn add_presence(into: &mut [bool], col: &Column) {
+    for (p, v) in into.iter_mut().zip(&col.values) {
+        *p |= !is_absent(*v);
     }
 }
 
@@ -39,15 +76,21 @@ pub(crate) fn set(
     mut lhs: Vec<OutSeries>,
     mut rhs: Vec<OutSeries>,
     matching: &VectorMatching,
+    steps: Steps,
 ) -> Result<Vec<OutSeries>, QueryError> {
     let (filter, by) = if op == BinaryOp::Or { (&mut rhs, &lhs) } else { (&mut lhs, &rhs) };
-    let mut present: FxHashMap<Labels, Presence> = FxHashMap::default();
+    let mut signatures = Signatures::new(matching);
+    let mut present: Presence = Vec::new();
     for s in by {
-        add_presence(present.entry(signature(&s.labels, matching)).or_default(), &s.col);
+        let begin = signatures.number(&s.labels) * steps.n;
+        if begin == present.len() {
+            present.resize(begin + steps.n, false);
+        }
+        add_presence(&mut present[begin..begin + steps.n], &s.col);
     }
     let keep_where_present = op == BinaryOp::And;
     for s in filter.iter_mut() {
-        let there = present.get(&signature(&s.labels, matching));
+        let there = signatures.find(&s.labels).map(|at| &present[at * steps.n..(at + 1) * steps.n]);
         for i in 0..s.col.values.len() {
             if there.is_some_and(|p| p[i]) != keep_where_present {
                 s.col.clear_at(i);
@@ -62,11 +105,38 @@ pub(crate) fn set(
     Ok(lhs)
 }
 
-/// The series of one side with the same signature.
-#[derive(Default)]
-struct Group {
-    many: Vec<usize>,
-    one: Vec<usize>,
+/// The series of one side by signature.
+struct Side {
+    /// Where each signature's series begin in `series`, and where the last one's end.
+    begins: Vec<usize>,
+    series: Vec<usize>,
+}
+
+impl Side {
+    fn new(signatures: usize, of: &[usize]) -> Side {
+        let mut begins = vec![0; signatures + 1];
+        of.iter().for_each(|sig| begins[sig + 1] += 1);
+        for sig in 0..signatures {
+            begins[sig + 1] += begins[sig];
+        }
+        let (mut next, mut series) = (begins.clone(), vec![0; of.len()]);
+        for (i, sig) in of.iter().enumerate() {
+            series[next[*sig]] = i;
+            next[*sig] += 1;
+        }
+        Side { begins, series }
+    }
+
+    fn of(&self, sig: usize) -> &[usize] {
+        &self.series[self.begins[sig]..self.begins[sig + 1]]
+    }
+}
+
+/// The series of both sides with the same signature.
+#[derive(Clone, Copy)]
+struct Group<'g> {
+    many: &'g [usize],
+    one: &'g [usize],
 }
 
 fn ambiguous() -> QueryError {
@@ -110,23 +180,17 @@ impl Operation<'_, '_> {
         // With group_right the sides are swapped, but Prometheus leaves the values where they stand: `fill_left` fills
         // the side of the many either way.
         let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
-        let mut order: Vec<Labels> = Vec::new();
-        let mut groups: FxHashMap<Labels, Group> = FxHashMap::default();
-        for (side, is_many) in [(many, true), (one, false)] {
-            for (i, s) in side.iter().enumerate() {
-                let sig = signature(&s.labels, self.matching);
-                let group = groups.entry(sig).or_insert_with_key(|sig| {
-                    order.push(sig.clone());
-                    Group::default()
-                });
-                if is_many { group.many.push(i) } else { group.one.push(i) }
-            }
-        }
-        self.check_one_side(&groups, &order, many, one, swapped, (fill_many, fill_one))?;
-        let mut pieces: Vec<(usize, OutSeries)> = Vec::new();
-        for (at, sig) in order.iter().enumerate() {
-            let group = &groups[sig];
-            self.group(at, sig, group, many, one, swapped, (fill_many, fill_one), &mut pieces)?;
+        let mut signatures = Signatures::new(self.matching);
+        let of_many: Vec<usize> = many.iter().map(|s| signatures.number(&s.labels)).collect();
+        let of_one: Vec<usize> = one.iter().map(|s| signatures.number(&s.labels)).collect();
+        let n = signatures.first.len();
+        let sides = (Side::new(n, &of_many), Side::new(n, &of_one));
+        self.check_one_side(&signatures, &sides.1, many, one, swapped, (fill_many, fill_one))?;
+        let mut pieces: Vec<(usize, OutSeries)> = Vec::with_capacity(many.len());
+        for sig in 0..n {
+            let group = Group { many: sides.0.of(sig), one: sides.1.of(sig) };
+            let of = (sig, &signatures);
+            self.group(of, group, many, one, swapped, (fill_many, fill_one), &mut pieces)?;
         }
         // results stand in the order of the many side
         pieces.sort_by_key(|(key, _)| *key);
@@ -138,8 +202,8 @@ impl Operation<'_, '_> {
     /// Refuses two series of one signature at the same step on the side that may have one.
     fn check_one_side(
         &self,
-        groups: &FxHashMap<Labels, Group>,
-        order: &[Labels],
+        signatures: &Signatures<'_>,
+        ones: &Side,
         many: &[OutSeries],
         one: &[OutSeries],
         swapped: bool,
@@ -147,14 +211,14 @@ impl Operation<'_, '_> {
     ) -> Result<(), QueryError> {
         let mut any_many: Option<Presence> = None;
         // the first one met, step by step and in the order of the series
-        let mut first: Option<(usize, usize, usize, &Labels)> = None;
-        for sig in order.iter().filter(|sig| groups[*sig].one.len() > 1) {
+        let mut first: Option<(usize, usize, usize, usize)> = None;
+        for sig in (0..signatures.first.len()).filter(|sig| ones.of(*sig).len() > 1) {
             let any = any_many.get_or_insert_with(|| {
-                let mut p = vec![fills.0.is_some() || fills.1.is_some(); self.steps];
+                let mut p: Presence = vec![fills.0.is_some() || fills.1.is_some(); self.steps];
                 many.iter().for_each(|s| add_presence(&mut p, &s.col));
                 p
             });
-            let members = &groups[sig].one;
+            let members = ones.of(sig);
             for i in (0..self.steps).filter(|i| any[*i]) {
                 let mut there = members.iter().filter(|m| one[**m].col.is_present(i));
                 if let (Some(a), Some(b)) = (there.next(), there.next()) {
@@ -168,8 +232,9 @@ impl Operation<'_, '_> {
         let Some((_, second, first, sig)) = first else { return Ok(()) };
         let side = if swapped { "left" } else { "right" };
         Err(QueryError::Execution(format!(
-            "found duplicate series for the match group {sig} on the {side} hand-side of the operation: \
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: \
              [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+            signatures.labels(sig),
             (&one[second].labels).min(&one[first].labels),
             (&one[second].labels).max(&one[first].labels)
         )))
@@ -178,9 +243,8 @@ impl Operation<'_, '_> {
     #[allow(clippy::too_many_arguments)]
     fn group(
         &self,
-        at: usize,
-        sig: &Labels,
-        group: &Group,
+        (at, signatures): (usize, &Signatures<'_>),
+        group: Group<'_>,
         many: &[OutSeries],
         one: &[OutSeries],
         swapped: bool,
@@ -191,21 +255,21 @@ impl Operation<'_, '_> {
         let one_to_one = self.matching.card == Cardinality::OneToOne;
         let mut taken: Presence = vec![false; if group.many.len() > 1 { self.steps } else { 0 }];
         let missing = |side: &[OutSeries], members: &[usize]| -> Column {
-            let mut present = vec![false; self.steps];
+            let mut present: Presence = vec![false; self.steps];
             members.iter().for_each(|m| add_presence(&mut present, &side[*m].col));
             let mut col = Column::absent(self.steps);
             (0..self.steps).filter(|i| !present[*i]).for_each(|i| col.values[i] = 0.0);
             col
         };
         let fill = |mut col: Column, v: f64| {
-            col.values.iter_mut().filter(|x| !super::column::is_absent(**x)).for_each(|x| *x = v);
+            col.values.iter_mut().filter(|x| !is_absent(**x)).for_each(|x| *x = v);
             col
         };
-        let filled_one = fill_one.map(|v| fill(missing(one, &group.one), v)).filter(Column::any_present);
+        let filled_one = fill_one.map(|v| fill(missing(one, group.one), v)).filter(Column::any_present);
         // steps at which a pair came together: not where its types do not, which leaves the one side without a partner
         let mut compared: FxHashMap<Labels, Presence> = FxHashMap::default();
         let mut matched: Presence = vec![false; if fill_many.is_some() { self.steps } else { 0 }];
-        for &m in &group.many {
+        for &m in group.many {
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
             for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
                 let result = self.columns(&many[m].col, col, swapped);
@@ -238,7 +302,7 @@ impl Operation<'_, '_> {
                 if !result.any_present() {
                     continue;
                 }
-                let metric = self.labels(&many[m].labels, labels, swapped);
+                let metric = self.labels(&many[m].labels, labels);
                 // a filter gives the sample as it was stored, name and all
                 let drop_name = self.return_bool;
                 out.push((m, OutSeries { labels: metric, drop_name, col: result }));
@@ -247,10 +311,10 @@ impl Operation<'_, '_> {
         if let Some(v) = fill_many.filter(|_| matched.contains(&false)) {
             let mut filled = Column::absent(self.steps);
             (0..self.steps).filter(|i| !matched[*i]).for_each(|i| filled.values[i] = v);
-            for &o in &group.one {
+            for &o in group.one {
                 let result = self.columns(&filled, &one[o].col, swapped);
                 if result.any_present() {
-                    let labels = self.labels(sig, Some(&one[o].labels), swapped);
+                    let labels = self.labels(&signatures.labels(at), Some(&one[o].labels));
                     out.push((
                         many.len() + at,
                         OutSeries { labels, drop_name: self.return_bool, col: result },
@@ -301,8 +365,21 @@ impl Operation<'_, '_> {
         let mut out = Column::absent(self.steps);
         if l.hists.is_empty() && r.hists.is_empty() && changes_quantity(self.op) {
             for (o, (l, r)) in out.values.iter_mut().zip(l.values.iter().zip(&r.values)) {
-                if !super::column::is_absent(*l) && !super::column::is_absent(*r) {
+                if !is_absent(*l) && !is_absent(*r) {
                     *o = super::binary::between_numbers(self.op, *l, *r);
+                }
+            }
+            return out;
+        }
+        if l.hists.is_empty() && r.hists.is_empty() && self.op.is_comparison() {
+            for (o, (l, r)) in out.values.iter_mut().zip(l.values.iter().zip(&r.values)) {
+                if !is_absent(*l) && !is_absent(*r) {
+                    let holds = compare(self.op, *l, *r);
+                    if self.return_bool {
+                        *o = f64::from(u8::from(holds));
+                    } else if holds {
+                        *o = *l;
+                    }
                 }
             }
             return out;
@@ -325,23 +402,24 @@ impl Operation<'_, '_> {
     }
 
     /// Labels of a result: those of the many side, with what the matching takes away or brings along.
-    fn labels(&self, many: &Labels, one: Option<&Labels>, _swapped: bool) -> Labels {
-        let mut b = LabelsBuilder::new(many);
-        if changes_quantity(self.op) {
-            METADATA_LABELS.iter().for_each(|name| {
-                b.del(name);
-            });
+    fn labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
+        let VectorMatching { card, on, labels, include, .. } = self.matching;
+        let bare = changes_quantity(self.op);
+        let matched = *card == Cardinality::OneToOne;
+        let kept = |name: &str| {
+            let metadata = bare && METADATA_LABELS.contains(&name);
+            let apart = matched && labels.iter().any(|l| l == name) != *on;
+            !metadata && !apart && !include.iter().any(|l| l == name)
+        };
+        let own = many.iter().filter(|(name, _)| kept(name));
+        if include.is_empty() {
+            return Labels::from_sorted(own);
         }
-        if self.matching.card == Cardinality::OneToOne {
-            if self.matching.on {
-                b.retain(|n, _| self.matching.labels.iter().any(|l| l == n));
-            } else {
-                b.retain(|n, _| !self.matching.labels.iter().any(|l| l == n));
-            }
-        }
-        for name in &self.matching.include {
-            b.set(name.clone(), one.map_or("", |l| l.get(name)));
-        }
-        b.finish()
+        let mut pairs: Vec<(&str, &str)> = own.collect();
+        let brought = include.iter().map(|name| (name.as_str(), one.map_or("", |l| l.get(name))));
+        pairs.extend(brought.filter(|(_, value)| !value.is_empty()));
+        pairs.sort_unstable();
+        pairs.dedup();
+        Labels::from_sorted(pairs)
     }
 }

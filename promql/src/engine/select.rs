@@ -11,7 +11,7 @@ use crate::storage::{SampleBuffer, SelectHints, Selection, Series, StorageError}
 use model::histogram::CounterReset;
 use model::{FloatHistogram, Labels, is_stale};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What hints say about the place of a selector in the query.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,34 @@ pub(crate) struct Stream<'a> {
     pub(crate) drop_name: bool,
     pub(crate) steps: usize,
     kernel: Kernel<'a>,
+    /// Nanoseconds that a column takes, roughly.
+    cost: usize,
+    buffers: Pool,
+}
+
+/// Buffers of threads that are not at work.
+#[derive(Default)]
+struct Pool(Mutex<Vec<Buffers>>);
+
+impl Pool {
+    fn take(&self) -> Buffers {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put(&self, buffers: Buffers) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
+    }
+}
+
+/// Work below this many nanoseconds is done sooner than other cores have woken up.
+const WORTH_SHARING: usize = 200_000;
+/// Milliseconds between the samples of a series, where only a guess is needed.
+const USUAL_INTERVAL: i64 = 30_000;
+
+/// Nanoseconds to read a series between two times and to go through all steps, roughly.
+fn cost(mint: i64, maxt: i64, steps: usize) -> usize {
+    let samples = (maxt.saturating_sub(mint) / USUAL_INTERVAL).clamp(0, 1 << 20) as usize;
+    1000 + 8 * samples + 8 * steps
 }
 
 type Kernel<'a> = Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
@@ -55,37 +83,36 @@ impl<'a> Stream<'a> {
         map: impl Fn(&Labels, &mut Column) + Sync + Send + 'a,
     ) -> Stream<'a> {
         let labels = self.labels.clone();
-        let Stream { labels: own, drop_name: dropped, steps, kernel } = self;
+        let Stream { labels: own, drop_name: dropped, steps, kernel, cost, buffers } = self;
         let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
             kernel(i, buffers, col)?;
             map(&labels[i], col);
             Ok(())
         });
-        Stream { labels: own, drop_name: dropped || drop_name, steps, kernel }
+        Stream { labels: own, drop_name: dropped || drop_name, steps, kernel, cost, buffers }
     }
 
     /// All columns; series without any value are left out.
     pub(crate) fn collect(&self, ctx: &Ctx<'_>) -> Result<Vec<OutSeries>, QueryError> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.labels.len());
+        let mut columns: Vec<Column> = Vec::new();
         let mut held = 0;
         for begin in (0..self.labels.len()).step_by(BATCH) {
-            let end = (begin + BATCH).min(self.labels.len());
-            let one = |buffers: &mut Buffers, i: usize| -> Result<Option<OutSeries>, QueryError> {
-                let mut col = Column::default();
-                self.column(i, buffers, &mut col)?;
-                let labels = self.labels[i].clone();
-                Ok(col.any_present().then_some(OutSeries { labels, drop_name: self.drop_name, col }))
-            };
-            let batch: Vec<Option<OutSeries>> = if end - begin < 4 {
-                let mut buffers = Buffers::default();
-                (begin..end).map(|i| one(&mut buffers, i)).collect::<Result<_, _>>()?
-            } else {
-                (begin..end).into_par_iter().map_init(Buffers::default, one).collect::<Result<_, _>>()?
-            };
-            held += batch.iter().flatten().count() * self.steps;
-            out.extend(batch.into_iter().flatten());
-            ctx.would_hold(held, "a selector")?;
+            columns.clear();
+            columns.resize_with(BATCH.min(self.labels.len() - begin), Column::default);
+            ctx.would_hold(held + columns.len() * self.steps, "a selector")?;
+            self.fill(begin, &mut columns)?;
+            let filled = self.labels[begin..].iter().zip(columns.drain(..));
+            let present = filled.filter(|(_, col)| col.any_present());
+            let before = out.len();
+            out.extend(present.map(|(labels, col)| OutSeries {
+                labels: labels.clone(),
+                drop_name: self.drop_name,
+                col,
+            }));
+            held += (out.len() - before) * self.steps;
         }
+        ctx.would_hold(held, "a selector")?;
         Ok(out)
     }
 
@@ -99,26 +126,33 @@ impl<'a> Stream<'a> {
         let batch = (65_536 / self.steps.max(1)).clamp(8, 1024);
         let mut columns: Vec<Column> = Vec::new();
         columns.resize_with(batch.min(self.labels.len()), Column::default);
-        ctx.would_hold(columns.len() * self.steps, "a batch of series")?;
         for begin in (0..self.labels.len()).step_by(batch) {
             ctx.would_hold(columns.len() * self.steps, "a batch of series")?;
             let n = batch.min(self.labels.len() - begin);
-            if n < 4 {
-                let mut buffers = Buffers::default();
-                for (k, col) in columns[..n].iter_mut().enumerate() {
-                    self.column(begin + k, &mut buffers, col)?;
-                }
-            } else {
-                columns[..n]
-                    .par_iter_mut()
-                    .enumerate()
-                    .try_for_each_init(Buffers::default, |buffers, (k, col)| {
-                        self.column(begin + k, buffers, col)
-                    })?;
-            }
+            self.fill(begin, &mut columns[..n])?;
             see(begin, &columns[..n]);
         }
         Ok(())
+    }
+
+    /// Makes the columns of the series from `begin` on, by several cores where there is enough to do.
+    fn fill(&self, begin: usize, columns: &mut [Column]) -> Result<(), QueryError> {
+        let run = |first: usize, columns: &mut [Column]| {
+            let mut buffers = self.buffers.take();
+            let made = columns
+                .iter_mut()
+                .enumerate()
+                .try_for_each(|(k, col)| self.column(first + k, &mut buffers, col));
+            self.buffers.put(buffers);
+            made
+        };
+        let threads = rayon::current_num_threads();
+        if threads < 2 || columns.len() * self.cost < WORTH_SHARING {
+            return run(begin, columns);
+        }
+        // parts of unequal cost even out when there are more of them than threads
+        let part = columns.len().div_ceil(4 * threads).max(WORTH_SHARING / 8 / self.cost.max(1)).max(1);
+        columns.par_chunks_mut(part).enumerate().try_for_each(|(at, columns)| run(begin + at * part, columns))
     }
 }
 
@@ -147,6 +181,7 @@ pub(crate) fn instant<'a>(
 ) -> Result<Stream<'a>, QueryError> {
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let smoothed = selector.boundary == Boundary::Smoothed;
+    let stats = ctx.stats_only.contains(&pos.start);
     let mint = reference.first() - ctx.lookback + 1;
     let maxt = reference.last() + if smoothed { ctx.lookback } else { 0 };
     let hints = SelectHints {
@@ -158,10 +193,11 @@ pub(crate) fn instant<'a>(
         grouping: around.grouping,
         by: around.by,
         limit: 0,
+        // whether a counter was reset is seen from the samples before
+        latest: steps.n == 1 && !smoothed && !stats,
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
-    let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let touched = if smoothed {
             let call = Call {
@@ -180,12 +216,13 @@ pub(crate) fn instant<'a>(
             if stats {
                 find_resets(&mut buffers.raw);
             }
-            last_samples(&buffers.raw, &reference, ctx.lookback, col)
+            last_samples(buffers, &reference, ctx.lookback, col)
         };
         ctx.touch(touched);
         Ok(())
     });
-    Ok(Stream { labels, drop_name: false, steps: steps.n, kernel })
+    let cost = cost(mint, maxt, steps.n);
+    Ok(Stream { labels, drop_name: false, steps: steps.n, kernel, cost, buffers: Pool::default() })
 }
 
 fn find_resets(raw: &mut SampleBuffer) {
@@ -204,24 +241,24 @@ fn mark_resets<'h>(histograms: impl Iterator<Item = &'h mut Arc<FloatHistogram>>
     }
 }
 
-fn last_samples(raw: &SampleBuffer, reference: &Reference, lookback: i64, col: &mut Column) -> u64 {
-    let (mut next, mut touched) = (0, 0);
-    let times = &raw.timestamps;
-    for i in 0..reference.steps.n {
-        let t = reference.time(i);
-        while next < times.len() && times[next] <= t {
-            next += 1;
-        }
-        if next == 0 || times[next - 1] <= t - lookback {
+fn last_samples(buffers: &mut Buffers, reference: &Reference, lookback: i64, col: &mut Column) -> u64 {
+    let Buffers { raw, scratch } = buffers;
+    let grid = scratch.grids.at(&raw.timestamps, reference, lookback);
+    let mut touched = 0;
+    for (i, place) in grid.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {
+        let last = place.to() - 1;
+        let v = raw.values[last];
+        if !raw.histograms.is_empty()
+            && let Ok(k) = raw.histograms.binary_search_by_key(&last, |(k, _)| *k)
+        {
+            if raw.histograms[k].1.is_stale() {
+                continue;
+            }
+            col.set_hist(i, raw.histograms[k].1.clone());
+        } else if is_stale(v) {
             continue;
-        }
-        let v = raw.values[next - 1];
-        let at = raw.histograms.binary_search_by_key(&(next - 1), |(k, _)| *k);
-        match at {
-            Ok(k) if !raw.histograms[k].1.is_stale() => col.set_hist(i, raw.histograms[k].1.clone()),
-            Ok(_) => continue,
-            Err(_) if is_stale(v) => continue,
-            Err(_) => col.values[i] = sane(v),
+        } else {
+            col.values[i] = sane(v);
         }
         touched += 1;
     }
@@ -314,6 +351,7 @@ pub(crate) fn ranged<'a>(
         grouping: around.grouping,
         by: around.by,
         limit: 0,
+        latest: false,
     };
     let series = select(ctx, selector, &hints)?;
     let labels = series.iter().map(|s| s.labels().clone()).collect();
@@ -330,7 +368,8 @@ pub(crate) fn ranged<'a>(
         ctx.touch(touched);
         Ok(())
     });
-    Ok(Stream { labels, drop_name: !keeps_name(func), steps: steps.n, kernel })
+    let (cost, drop_name) = (cost(mint, maxt, steps.n), !keeps_name(func));
+    Ok(Stream { labels, drop_name, steps: steps.n, kernel, cost, buffers: Pool::default() })
 }
 
 /// Functions whose result is a sample of the series itself.
@@ -358,7 +397,8 @@ pub(crate) fn over_computed(
     reference: &Reference,
     range: i64,
 ) -> (Column, u64) {
-    let mut scratch = Scratch { samples, ..Scratch::default() };
+    let mut scratch = Scratch::default();
+    scratch.samples = samples;
     let mut col = Column::absent(reference.steps.n);
     let touched = evaluate(call, &mut scratch, reference, range, &mut col);
     (col, touched)
@@ -383,7 +423,7 @@ pub(crate) fn timestamps<'a>(
     let lookback = ctx.lookback;
     let smoothed = selector.boundary == Boundary::Smoothed;
     let stream = instant(ctx, selector, pos, steps, around)?;
-    let Stream { labels, drop_name, steps, kernel } = stream;
+    let Stream { labels, drop_name, steps, kernel, cost, buffers } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
         let times: &[i64] = if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
@@ -401,7 +441,7 @@ pub(crate) fn timestamps<'a>(
         col.hists.clear();
         Ok(())
     });
-    Ok(Stream { labels, drop_name, steps, kernel })
+    Ok(Stream { labels, drop_name, steps, kernel, cost, buffers })
 }
 
 /// `start_timestamp(metric)`: when the counters of the samples began, in seconds, where that is known.
@@ -414,7 +454,7 @@ pub(crate) fn start_timestamps<'a>(
     let around = Around { func: "start_timestamp", ..Around::default() };
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let stream = instant(ctx, selector, pos, steps, around)?;
-    let Stream { labels, drop_name, steps, kernel } = stream;
+    let Stream { labels, drop_name, steps, kernel, cost, buffers } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
         let SampleBuffer { timestamps, starts, .. } = &buffers.raw;
@@ -433,5 +473,5 @@ pub(crate) fn start_timestamps<'a>(
         col.hists.clear();
         Ok(())
     });
-    Ok(Stream { labels, drop_name, steps, kernel })
+    Ok(Stream { labels, drop_name, steps, kernel, cost, buffers })
 }

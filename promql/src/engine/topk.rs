@@ -29,7 +29,7 @@ pub(crate) fn eval(
     }
     let params = eval::scalar(ctx, param, steps)?;
     let series = eval::vector(ctx, inner, steps)?;
-    let groups = Groups::new(by, series.iter().map(|s| (&s.labels, s.drop_name)));
+    let groups = Groups::new(by, series.iter().map(|s| (&s.labels, s.drop_name)), false);
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.keys.len()];
     groups.of.iter().enumerate().for_each(|(i, g)| members[*g].push(i));
     if !matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio)

@@ -1,6 +1,7 @@
 //! Windows: the samples of one series, and what a range function sees of them at each step.
 
 use super::context::Reference;
+use super::range_fn::rate::Stretch;
 use crate::storage::{SampleBuffer, Series};
 use model::{FloatHistogram, is_stale};
 use std::sync::Arc;
@@ -30,7 +31,9 @@ impl Samples {
         self.ht.clear();
         self.hv.clear();
         let raw = &mut self.raw;
-        if raw.histograms.is_empty() && !raw.values.iter().any(|v| is_stale(*v)) {
+        // all are looked at, without a branch each: few series have any
+        let stale = raw.values.iter().fold(false, |any, v| any | is_stale(*v));
+        if raw.histograms.is_empty() && !stale {
             // the usual case takes the columns as they are
             std::mem::swap(&mut raw.timestamps, &mut self.ft);
             std::mem::swap(&mut raw.values, &mut self.fv);
@@ -57,7 +60,6 @@ impl Samples {
             fv: &self.fv[f.0..f.1],
             ht: &self.ht[h.0..h.1],
             hv: &self.hv[h.0..h.1],
-            f_from: f.0,
             start,
             end,
         }
@@ -71,8 +73,6 @@ pub(crate) struct Window<'a> {
     pub(crate) fv: &'a [f64],
     pub(crate) ht: &'a [i64],
     pub(crate) hv: &'a [Arc<FloatHistogram>],
-    /// Index of the first number in the series' samples.
-    pub(crate) f_from: usize,
     pub(crate) start: i64,
     pub(crate) end: i64,
 }
@@ -120,5 +120,112 @@ fn advance(times: &[i64], bounds: &mut (usize, usize), start: i64, end: i64) {
     }
     while bounds.0 < bounds.1 && times[bounds.0] <= start {
         bounds.0 += 1;
+    }
+}
+
+/// Which samples a window holds: `from..to`; nothing where the two are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    from: u32,
+    to: u32,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn from(self) -> usize {
+        self.from as usize
+    }
+
+    #[inline]
+    pub(crate) fn to(self) -> usize {
+        self.to as usize
+    }
+
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        (self.to - self.from) as usize
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.from == self.to
+    }
+}
+
+/// Where the windows of all steps lie among some timestamps.
+#[derive(Debug, Default)]
+pub(crate) struct Grid {
+    times: Vec<i64>,
+    /// One a step.
+    pub(crate) places: Vec<Place>,
+    /// How a rate extrapolates at each step; empty until a rate needs it.
+    pub(crate) stretches: Vec<Stretch>,
+    /// Samples in all windows together.
+    pub(crate) touched: u64,
+}
+
+impl Grid {
+    fn fill(&mut self, times: &[i64], reference: &Reference, range: i64) {
+        let n = reference.steps.n;
+        self.times.clear();
+        self.times.extend_from_slice(times);
+        self.stretches.clear();
+        self.places.clear();
+        self.places.reserve(n);
+        let mut bounds = (0, 0);
+        // few steps over many samples: a search is cheaper than a walk
+        let search = times.len() / 16 > n;
+        self.touched = 0;
+        for i in 0..n {
+            let end = reference.time(i);
+            if search {
+                bounds.1 += times[bounds.1..].partition_point(|t| *t <= end);
+                bounds.0 += times[bounds.0..bounds.1].partition_point(|t| *t <= end - range);
+            } else {
+                advance(times, &mut bounds, end - range, end);
+            }
+            self.touched += (bounds.1 - bounds.0) as u64;
+            self.places.push(Place { from: bounds.0 as u32, to: bounds.1 as u32 });
+        }
+    }
+}
+
+/// The grids of the timestamps that were met last. Series of targets that are scraped together share their timestamps, so
+/// that most series of a query need no search of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Grids {
+    of: Option<(Reference, i64)>,
+    known: Vec<Grid>,
+    /// Which one is replaced next.
+    next: usize,
+}
+
+/// Places and timestamps that grids keep at most, but for one grid.
+const KEPT: usize = 1 << 16;
+
+impl Grids {
+    /// The grid of these timestamps.
+    pub(crate) fn at(&mut self, times: &[i64], reference: &Reference, range: i64) -> &mut Grid {
+        if self.of != Some((*reference, range)) {
+            self.of = Some((*reference, range));
+            self.known.clear();
+            self.next = 0;
+        }
+        let at = match self.known.iter().position(|g| g.times == times) {
+            Some(at) => at,
+            None => self.add(times, reference, range),
+        };
+        &mut self.known[at]
+    }
+
+    fn add(&mut self, times: &[i64], reference: &Reference, range: i64) -> usize {
+        let most = (KEPT / (reference.steps.n + times.len()).max(1)).clamp(1, 16);
+        let at = self.next % most;
+        if at >= self.known.len() {
+            self.known.push(Grid::default());
+        }
+        self.next = at + 1;
+        self.known[at].fill(times, reference, range);
+        at
     }
 }

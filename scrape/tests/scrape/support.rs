@@ -3,7 +3,7 @@
 
 use flate2::write::GzEncoder;
 use model::{FloatHistogram, Labels, is_stale};
-use scrape::append::{AppendError, Appendable, Appender, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -37,10 +37,11 @@ impl Appender for Batch {
     fn append(
         &mut self,
         series: SeriesRef,
-        labels: &Labels,
+        labels: LazyLabels<'_>,
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
+        let labels = &labels();
         let mut stored = self.storage.0.lock().unwrap();
         let index = if series.0 > 0 {
             series.0 as usize - 1
@@ -68,7 +69,7 @@ impl Appender for Batch {
     fn append_histogram(
         &mut self,
         _: SeriesRef,
-        _: &Labels,
+        _: LazyLabels<'_>,
         _: i64,
         _: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {

@@ -28,6 +28,9 @@ fn plain_value(out: &mut String, v: f64) {
     let magnitude = v.abs();
     if v.fract() == 0.0 && magnitude < 1e15 && (v != 0.0 || v.is_sign_positive()) {
         out.push_str(itoa::Buffer::new().format(v as i64));
+    } else if (1e-4..1e15).contains(&magnitude) {
+        // the shortest decimal, faster than the formatting of the standard library; not whole, and in this range without exponent
+        out.push_str(ryu::Buffer::new().format_finite(v));
     } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         out.push_str(&model::float::format_plain(v));
     } else {
@@ -140,6 +143,12 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Inf"),
             (-3.0, "-3"),
+            (0.0001, "0.0001"),
+            (0.00012345, "0.00012345"),
+            (0.00009, "0.00009"),
+            (-123456789012345.6, "-123456789012345.6"),
+            (1e15, "1000000000000000"),
+            (0.1 + 0.2, "0.30000000000000004"),
         ] {
             assert_eq!(written(|o| value(o, v)), format!("\"{text}\""));
         }

@@ -63,7 +63,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (name, status) = self.kind.name_and_status();
-        let body = serde_json::json!({"status": "error", "errorType": name, "error": self.message});
-        (status, [(http::header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+        let mut body = format!(r#"{{"status":"error","errorType":"{name}","error":"#);
+        super::encode::string(&mut body, &self.message);
+        body.push('}');
+        (status, [(http::header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 }

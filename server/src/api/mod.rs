@@ -3,6 +3,7 @@
 mod admin;
 mod encode;
 mod error;
+mod exemplars;
 mod histogram;
 mod meta;
 mod params;
@@ -42,8 +43,11 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/status/walreplay", get(status::wal_replay))
+        .route("/query_exemplars", get(exemplars::handle).post(exemplars::handle))
         .route("/write", post(write::handle))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .fallback(|| async { ApiError::new(ErrorType::NotFound, "no such endpoint") })
 }
 

@@ -56,7 +56,9 @@ impl Params {
     pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {
             "" => Ok(None),
-            text => parse_time(text).map(Some).map_err(|e| ApiError::parameter(name, e)),
+            text => parse_time(text)
+                .map(Some)
+                .map_err(|e| ApiError::parameter(name, format!("invalid time value for '{name}': {e}"))),
         }
     }
 

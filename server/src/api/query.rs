@@ -107,7 +107,7 @@ async fn evaluate(
     match tokio::time::timeout(Duration::from_millis(timeout.max(0) as u64), work).await {
         Ok(result) => result?.map_err(|e| {
             let kind = match &e {
-                QueryError::Parse(_) | QueryError::BadData(_) => ErrorType::BadData,
+                QueryError::Parse(_) | QueryError::BadData(_) => return ApiError::parameter("query", e),
                 QueryError::Timeout => ErrorType::Timeout,
                 QueryError::Cancelled => ErrorType::Canceled,
                 QueryError::Storage(_) => ErrorType::Internal,

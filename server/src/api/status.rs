@@ -1,6 +1,6 @@
 //! `/status/…`: what the server is, was told, and holds.
 
-use super::error::ApiError;
+use super::error::{ApiError, ErrorType};
 use super::params::Params;
 use super::{ApiResult, Success};
 use crate::State;
@@ -46,10 +46,6 @@ fn rfc3339(ms: i64) -> String {
 /// `GET /api/v1/status/runtimeinfo`.
 pub(super) async fn runtime_info(Shared(state): Shared<Arc<State>>) -> ApiResult {
     let loaded = state.config.load();
-    let retention = [
-        state.options.retention_time.map(|t| model::duration::format_ms(t.0)),
-        state.options.retention_size.map(|b| format!("{}B", b.0)),
-    ];
     Success::json(&json!({
         "startTime": rfc3339(state.started_ms),
         "CWD": std::env::current_dir().map_or_else(|_| String::new(), |d| d.display().to_string()),
@@ -63,16 +59,20 @@ pub(super) async fn runtime_info(Shared(state): Shared<Arc<State>>) -> ApiResult
         "GOMEMLIMIT": 0,
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": retention.into_iter().flatten().collect::<Vec<_>>().join(" or "),
+        "storageRetention": crate::storage::retention_text(&state.db.retention()),
     }))
 }
 
 /// `GET /api/v1/status/tsdb`: the head in figures.
 pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
-    let limit = match params.limit()? {
-        0 => 10,
-        n if n <= 10_000 => n,
-        _ => return Err(ApiError::parameter("limit", "limit must not exceed 10000")),
+    let bad = |why| Err(ApiError::new(ErrorType::BadData, why));
+    let limit = match params.get("limit") {
+        "" => 10,
+        text => match text.parse::<usize>() {
+            Ok(0) | Err(_) => return bad("limit must be a positive number"),
+            Ok(n) if n > 10_000 => return bad("limit must not exceed 10000"),
+            Ok(n) => n,
+        },
     };
     let stats = tokio::task::block_in_place(|| state.db.stats(limit));
     let top = |rows: &[tsdb::Stat]| -> Vec<serde_json::Value> {

@@ -4,15 +4,18 @@
 //! WriteRequest { repeated TimeSeries timeseries = 1; repeated MetricMetadata metadata = 3 }
 //! TimeSeries   { repeated Label labels = 1; repeated Sample samples = 2; repeated Exemplar exemplars = 3; repeated Histogram histograms = 4 }
 //! Label        { string name = 1; string value = 2 }
+//! Exemplar     { repeated Label labels = 1; double value = 2; int64 timestamp = 3 }
 //! Sample       { double value = 1; int64 timestamp = 2 }
 //! ```
+
+mod histogram;
 
 use super::error::{ApiError, ErrorType};
 use crate::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use model::Labels;
+use model::{Labels, NativeHistogram};
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
@@ -103,24 +106,53 @@ impl<'a> Fields<'a> {
 struct Series<'a> {
     labels: Vec<&'a [u8]>,
     samples: Vec<(i64, f64)>,
-    histograms: usize,
+    histograms: Vec<(i64, NativeHistogram)>,
+    exemplars: Vec<&'a [u8]>,
 }
 
 impl<'a> Series<'a> {
     fn read(&mut self, message: &'a [u8]) -> Result<(), Error> {
         self.labels.clear();
         self.samples.clear();
-        self.histograms = 0;
+        self.histograms.clear();
+        self.exemplars.clear();
         let mut fields = Fields::new(message);
         while let Some((number, content)) = fields.next()? {
             match (number, content) {
                 (1, Field::Bytes(label)) => self.labels.push(label),
                 (2, Field::Bytes(sample)) => self.samples.push(read_sample(sample)?),
-                (4, Field::Bytes(_)) => self.histograms += 1,
+                (3, Field::Bytes(exemplar)) => self.exemplars.push(exemplar),
+                (4, Field::Bytes(h)) => self.histograms.push(histogram::read(h)?),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// How many samples, histograms among them.
+    fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    /// The time of a sample: histograms come behind the floats.
+    fn time(&self, i: usize) -> i64 {
+        self.samples.get(i).map_or_else(|| self.histograms[i - self.samples.len()].0, |&(t, _)| t)
+    }
+
+    fn append(
+        &self,
+        i: usize,
+        appender: &mut tsdb::Appender,
+        reference: u64,
+        labels: &Labels,
+    ) -> Result<u64, tsdb::AppendError> {
+        match self.samples.get(i) {
+            Some(&(t, v)) => appender.append(reference, labels, t, v),
+            None => {
+                let (t, h) = &self.histograms[i - self.samples.len()];
+                appender.append_histogram(reference, labels, *t, h)
+            }
+        }
     }
 
     /// A hash of the labels as they are encoded, and that encoding's length.
@@ -146,28 +178,48 @@ impl<'a> Series<'a> {
     }
 
     fn decode_labels(&self) -> Result<Labels, Refusal> {
-        let mut pairs = Vec::with_capacity(self.labels.len());
-        for label in &self.labels {
-            let (mut name, mut value) = ("", "");
-            let mut fields = Fields::new(label);
-            while let Some((number, content)) = fields.next()? {
-                match (number, content) {
-                    (1, Field::Bytes(text)) => name = std::str::from_utf8(text).map_err(|_| Error::Utf8)?,
-                    (2, Field::Bytes(text)) => value = std::str::from_utf8(text).map_err(|_| Error::Utf8)?,
-                    _ => {}
-                }
-            }
-            pairs.push((name, value));
-        }
-        pairs.sort_unstable();
-        if let Some(twice) = pairs.windows(2).find(|w| w[0].0 == w[1].0) {
-            return Err(Refusal::Labels(format!("label {:?} given twice", twice[0].0)));
-        }
-        if pairs.iter().any(|(name, _)| name.is_empty()) {
-            return Err(Refusal::Labels("label without a name".to_owned()));
-        }
-        Ok(Labels::from_sorted(pairs.into_iter().filter(|(_, value)| !value.is_empty())))
+        decode_labels(&self.labels)
     }
+}
+
+/// Label messages as a label set.
+fn decode_labels(labels: &[&[u8]]) -> Result<Labels, Refusal> {
+    let mut pairs = Vec::with_capacity(labels.len());
+    for label in labels {
+        let (mut name, mut value) = ("", "");
+        let mut fields = Fields::new(label);
+        while let Some((number, content)) = fields.next()? {
+            match (number, content) {
+                (1, Field::Bytes(text)) => name = std::str::from_utf8(text).map_err(|_| Error::Utf8)?,
+                (2, Field::Bytes(text)) => value = std::str::from_utf8(text).map_err(|_| Error::Utf8)?,
+                _ => {}
+            }
+        }
+        pairs.push((name, value));
+    }
+    pairs.sort_unstable();
+    if let Some(twice) = pairs.windows(2).find(|w| w[0].0 == w[1].0) {
+        return Err(Refusal::Labels(format!("label {:?} given twice", twice[0].0)));
+    }
+    if pairs.iter().any(|(name, _)| name.is_empty()) {
+        return Err(Refusal::Labels("label without a name".to_owned()));
+    }
+    Ok(Labels::from_sorted(pairs.into_iter().filter(|(_, value)| !value.is_empty())))
+}
+
+/// Reads an exemplar.
+fn read_exemplar(message: &[u8]) -> Result<tsdb::Exemplar, Refusal> {
+    let (mut labels, mut t, mut v) = (Vec::new(), 0, 0.0);
+    let mut fields = Fields::new(message);
+    while let Some((number, content)) = fields.next()? {
+        match (number, content) {
+            (1, Field::Bytes(label)) => labels.push(label),
+            (2, Field::Fixed64(bits)) => v = f64::from_bits(bits),
+            (3, Field::Varint(ms)) => t = ms as i64,
+            _ => {}
+        }
+    }
+    Ok(tsdb::Exemplar { labels: decode_labels(&labels)?, t, v })
 }
 
 enum Refusal {
@@ -231,6 +283,7 @@ impl RefCache {
 struct Outcome {
     samples: usize,
     histograms: usize,
+    exemplars: usize,
     refused: usize,
     first_refusal: Option<String>,
 }
@@ -256,27 +309,26 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
         let (fingerprint, len) = series.fingerprint();
         let mut known = cache.get(fingerprint, &series);
         let mut labels = Labels::empty();
-        if series.histograms > 0 {
-            outcome.histograms += series.histograms;
-            outcome.refuse(series.histograms, || "native histograms are not supported yet".to_owned());
-        }
-        for (i, (t, v)) in series.samples.iter().enumerate() {
-            let mut result = appender.append(known, &labels, *t, *v);
+        for i in 0..series.len() {
+            let mut result = series.append(i, &mut appender, known, &labels);
             // the first of a new series, or of one that left memory since: now the labels are needed
             if matches!(result, Err(tsdb::AppendError::InvalidLabels(_))) && labels.is_empty() {
                 labels = match series.decode_labels() {
                     Ok(labels) => labels,
                     Err(Refusal::Decode(error)) => return Err(bad(error)),
                     Err(Refusal::Labels(why)) => {
-                        outcome.refuse(series.samples.len() - i, || why);
+                        outcome.refuse(series.len() - i, || why);
                         break;
                     }
                 };
-                result = appender.append(0, &labels, *t, *v);
+                result = series.append(i, &mut appender, 0, &labels);
             }
             match result {
                 Ok(found) => {
-                    outcome.samples += 1;
+                    match i < series.samples.len() {
+                        true => outcome.samples += 1,
+                        false => outcome.histograms += 1,
+                    }
                     if found != known {
                         known = found;
                         cache.put(fingerprint, len, &series, found);
@@ -285,12 +337,31 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
                 Err(error @ tsdb::AppendError::Storage(_)) => return Err(storage(error)),
                 Err(error) => outcome.refuse(1, || {
                     let name = series.decode_labels().map(|l| l.to_string()).unwrap_or_default();
-                    format!("{error}: series {name} at {t}")
+                    format!("{error}: series {name} at {}", series.time(i))
                 }),
+            }
+        }
+        // A refused exemplar does not refuse the samples it belongs to, as with Prometheus. Senders put it into a message of its own.
+        for message in &series.exemplars {
+            let stored = read_exemplar(message).and_then(|exemplar| {
+                let first = appender.append_exemplar(known, &labels, &exemplar);
+                if first != Err(tsdb::AppendError::UnknownSeries) || !labels.is_empty() {
+                    return Ok(first);
+                }
+                labels = series.decode_labels()?;
+                Ok(appender.append_exemplar(0, &labels, &exemplar))
+            });
+            match stored {
+                Ok(Ok(_)) => outcome.exemplars += 1,
+                Ok(Err(error)) => tracing::debug!(%error, "an exemplar was refused"),
+                Err(Refusal::Decode(error)) => return Err(bad(error)),
+                Err(Refusal::Labels(why)) => tracing::debug!(why, "an exemplar was refused"),
             }
         }
     }
     appender.commit().map_err(storage)?;
+    // What is acknowledged is on disk: also what an earlier attempt of the same request brought.
+    db.sync().map_err(|e| ApiError::new(ErrorType::Internal, e))?;
     Ok(outcome)
 }
 
@@ -333,8 +404,12 @@ pub(super) async fn handle(
     });
     state.metrics.remote_write_requests.inc();
     match result {
-        Ok(Outcome { samples, refused: 0, .. }) => {
-            let written = [("X-Prometheus-Remote-Write-Samples-Written", samples.to_string())];
+        Ok(Outcome { samples, histograms, exemplars, refused: 0, .. }) => {
+            let written = [
+                ("X-Prometheus-Remote-Write-Samples-Written", samples.to_string()),
+                ("X-Prometheus-Remote-Write-Histograms-Written", histograms.to_string()),
+                ("X-Prometheus-Remote-Write-Exemplars-Written", exemplars.to_string()),
+            ];
             (StatusCode::NO_CONTENT, written).into_response()
         }
         Ok(outcome) => {

@@ -22,6 +22,11 @@ pub(super) const MAX_SEGMENT: u64 = 512 << 20;
 /// Bytes gather up to this size before they are written.
 const BUFFER: usize = 1 << 20;
 
+/// The file that a chunk lies in.
+pub(super) fn segment_path(dir: &Path, ref_: ChunkRef) -> PathBuf {
+    dir.join(format!("{:06}", (ref_.0 >> 32) + 1))
+}
+
 /// The segment files of an open block.
 #[derive(Debug)]
 pub(super) struct ChunkFiles {
@@ -59,7 +64,7 @@ impl ChunkFiles {
     pub(super) fn chunk(&self, ref_: ChunkRef, dir: &Path) -> Result<(Encoding, &[u8]), Error> {
         let (segment, offset) = ((ref_.0 >> 32) as usize, ref_.0 & 0xffff_ffff);
         let Some((path, bytes)) = self.files.get(segment) else {
-            let path = dir.join(format!("{:06}", segment + 1));
+            let path = segment_path(dir, ref_);
             return Err(Error::corrupt(&path, offset, "a chunk refers to a segment that is not there"));
         };
         let Some(rest) = bytes.get(offset as usize..) else {

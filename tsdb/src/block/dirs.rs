@@ -23,12 +23,16 @@ pub fn list(disk: &dyn Disk, data_dir: &Path) -> Result<Vec<(Ulid, PathBuf)>, Er
     Ok(dirs.filter_map(|e| Some((ulid(&e.name)?, data_dir.join(&e.name)))).collect())
 }
 
-/// Removes a block: renamed first, so that it is gone at one stroke. One that is open can be read on.
+/// Removes a block: renamed first, durably, so that it is gone at one stroke and no power cut brings half of it back. One that is
+/// open can be read on.
 pub fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let mut doomed = dir.as_os_str().to_owned();
     doomed.push(DELETION_SUFFIX);
     let doomed = PathBuf::from(doomed);
     disk.rename(dir, &doomed)?;
+    if let Some(parent) = dir.parent() {
+        disk.sync_dir(parent)?;
+    }
     Ok(disk.remove_dir_all(&doomed)?)
 }
 

@@ -13,13 +13,14 @@ mod dirs;
 mod index;
 pub mod meta;
 mod open;
-mod tombstones;
+pub(crate) mod tombstones;
 mod write;
 
 use std::path::{Path, PathBuf};
 
 pub use dirs::{list, remove, remove_leftovers, set_aside};
 pub use index::postings::Postings;
+pub(crate) use index::symbols::SymbolCache;
 pub use meta::{BlockDesc, BlockMeta, BlockStats, Compaction};
 pub use open::Block;
 pub use tombstones::Interval;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use model::labels::Labels;
 use parking_lot::RwLock;
 
 use super::chunks::ChunkFiles;
 use super::index::read::Index;
+use super::index::symbols::SymbolCache;
 use super::tombstones::{self, Tombstones};
 use super::{BlockMeta, ChunkMeta, ChunkRef, Error, Interval, Postings, SeriesRef, meta};
 use crate::chunk::Encoding;
@@ -23,6 +25,7 @@ pub struct Block {
     index: Index,
     chunks: ChunkFiles,
     tombstones: RwLock<Tombstones>,
+    failed: AtomicBool,
     other_bytes: u64,
 }
 
@@ -37,7 +40,9 @@ impl Block {
         let tombstones = tombstones::read(&*disk, &dir.join("tombstones"))?;
         let known = |name: &str| name == "index";
         let other_bytes = disk.list(dir)?.iter().filter(|e| !known(&e.name)).map(|e| e.len).sum();
+        let failed = AtomicBool::new(meta.compaction.failed);
         Ok(Block {
+            failed,
             dir: dir.to_owned(),
             chunk_dir,
             meta,
@@ -49,9 +54,23 @@ impl Block {
         })
     }
 
-    /// What meta.json said when the block was opened (its number of tombstones may have grown: [`Block::num_tombstones`]).
+    /// What meta.json said when the block was opened: [`Block::meta_now`] has what can change.
     pub fn meta(&self) -> &BlockMeta {
         &self.meta
+    }
+
+    /// What meta.json says now: deletions and failed compactions change it.
+    pub fn meta_now(&self) -> BlockMeta {
+        let mut meta = self.meta.clone();
+        meta.stats.num_tombstones = self.num_tombstones();
+        meta.compaction.failed = self.failed.load(Relaxed);
+        meta
+    }
+
+    /// Notes, durably, that the block cannot be compacted: no program tries it again.
+    pub fn set_failed(&self) -> Result<(), Error> {
+        self.failed.store(true, Relaxed);
+        meta::write(&*self.disk, &self.dir, &self.meta_now())
     }
 
     /// Its directory.
@@ -149,7 +168,17 @@ impl Block {
 
     /// A series' labels; its chunks replace what `chunks` holds, in order of time.
     pub fn series(&self, ref_: SeriesRef, chunks: &mut Vec<ChunkMeta>) -> Result<Labels, Error> {
-        self.index.series(ref_, chunks)
+        self.index.series(ref_, chunks, None)
+    }
+
+    /// The same for many series one after the other, most of whose symbols are the same.
+    pub(crate) fn series_with<'a>(
+        &'a self,
+        ref_: SeriesRef,
+        chunks: &mut Vec<ChunkMeta>,
+        symbols: &mut SymbolCache<'a>,
+    ) -> Result<Labels, Error> {
+        self.index.series(ref_, chunks, Some(symbols))
     }
 
     /// Only a series' chunks.
@@ -160,6 +189,11 @@ impl Block {
     /// One label's value of a series, "" where it is missing (label values of a selection, without building the set).
     pub fn series_label_value(&self, ref_: SeriesRef, name: &str) -> Result<&str, Error> {
         self.index.label_value(ref_, name)
+    }
+
+    /// The error for a chunk whose data cannot be decoded, though its checksum is right: it names file and offset.
+    pub fn damaged_chunk(&self, ref_: ChunkRef, reason: impl Into<String>) -> Error {
+        Error::corrupt(&super::chunks::segment_path(&self.chunk_dir, ref_), ref_.0 & 0xffff_ffff, reason)
     }
 
     /// A chunk's data, from the mapped file, its checksum verified.
@@ -191,10 +225,7 @@ impl Block {
         }
         tombstones::write(&*self.disk, &self.dir, &all)?;
         *present = all;
-        let num_tombstones = present.values().map(|intervals| intervals.len() as u64).sum();
         drop(present);
-        let mut meta = self.meta.clone();
-        meta.stats.num_tombstones = num_tombstones;
-        meta::write(&*self.disk, &self.dir, &meta)
+        meta::write(&*self.disk, &self.dir, &self.meta_now())
     }
 }

@@ -48,7 +48,7 @@ impl Interval {
 pub(super) type Tombstones = BTreeMap<SeriesRef, Vec<Interval>>;
 
 /// Adds an interval, joined with those it touches.
-pub(super) fn add(intervals: &mut Vec<Interval>, new: Interval) {
+pub(crate) fn add(intervals: &mut Vec<Interval>, new: Interval) {
     let mut joined = new;
     intervals.retain(|old| {
         let apart = old.maxt < joined.mint.saturating_sub(1) || joined.maxt.saturating_add(1) < old.mint;

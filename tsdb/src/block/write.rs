@@ -10,7 +10,7 @@ use super::chunks::{ChunkFilesWriter, MAX_SEGMENT};
 use super::index::write::IndexWriter;
 use super::tombstones::{self, Tombstones};
 use super::{BlockMeta, BlockStats, ChunkData, ChunkMeta, Compaction, Error, meta};
-use crate::chunk::{DenseEncoder, Encoding};
+use crate::chunk::DenseEncoder;
 use crate::disk::Disk;
 
 /// What a block's directory is called until it is complete: Prometheus and Pharos both remove such directories at the start.
@@ -90,12 +90,12 @@ impl BlockWriter {
         for chunk in chunks {
             let ref_ = self.chunks.write(chunk.encoding, chunk.bytes)?;
             self.metas.push(ChunkMeta { mint: chunk.mint, maxt: chunk.maxt, ref_ });
-            // Every encoding begins with the number of samples in two bytes.
-            let samples = chunk.bytes.first_chunk().map_or(0, |b| u64::from(u16::from_be_bytes(*b)));
+            let samples = u64::from(chunk.encoding.num_samples(chunk.bytes));
             self.stats.num_samples += samples;
-            match chunk.encoding {
-                Encoding::Xor => self.stats.num_float_samples += samples,
-                Encoding::Histogram | Encoding::FloatHistogram => self.stats.num_histogram_samples += samples,
+            if chunk.encoding.is_histogram() {
+                self.stats.num_histogram_samples += samples;
+            } else {
+                self.stats.num_float_samples += samples;
             }
         }
         self.stats.num_chunks += chunks.len() as u64;

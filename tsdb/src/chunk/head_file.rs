@@ -231,6 +231,28 @@ impl HeadChunks {
         encoding: Encoding,
         data: &[u8],
     ) -> Result<HeadChunkRef, Error> {
+        self.write_with(series, (mint, maxt), encoding as u8, data)
+    }
+
+    /// [`HeadChunks::write`], of samples that came out of order.
+    pub fn write_out_of_order(
+        &mut self,
+        series: u64,
+        mint: i64,
+        maxt: i64,
+        encoding: Encoding,
+        data: &[u8],
+    ) -> Result<HeadChunkRef, Error> {
+        self.write_with(series, (mint, maxt), encoding as u8 | OUT_OF_ORDER, data)
+    }
+
+    fn write_with(
+        &mut self,
+        series: u64,
+        (mint, maxt): (i64, i64),
+        encoding: u8,
+        data: &[u8],
+    ) -> Result<HeadChunkRef, Error> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state.write();
         let size = (FIXED + 10 + data.len() + 4) as u64;
@@ -245,7 +267,7 @@ impl HeadChunks {
         pending.extend_from_slice(&series.to_be_bytes());
         pending.extend_from_slice(&mint.to_be_bytes());
         pending.extend_from_slice(&maxt.to_be_bytes());
-        pending.push(encoding as u8);
+        pending.push(encoding);
         put_uvarint(pending, data.len() as u64);
         pending.extend_from_slice(data);
         let sum = crc32c(&pending[begin..]);
@@ -326,10 +348,15 @@ impl HeadChunks {
 
     /// Removes whole files from the oldest on, as long as all their chunks end before `mint` (milliseconds). What could not be gone through is kept.
     pub fn truncate(&mut self, mint: i64) -> Result<(), Error> {
+        self.truncate_before(mint, u32::MAX)
+    }
+
+    /// The same, of the files below number `needed`.
+    pub fn truncate_before(&mut self, mint: i64, needed: u32) -> Result<(), Error> {
         let mut state = self.shared.state.write();
         let present = self.file.as_ref().map(|(number, _)| *number);
         while let Some((&number, file)) = state.files.first_key_value() {
-            if file.maxt >= mint || Some(number) == present {
+            if file.maxt >= mint || Some(number) == present || number >= needed {
                 break;
             }
             self.shared.disk.remove_file(&file_path(&self.shared.dir, number))?;

@@ -1,14 +1,21 @@
 //! Chunks: compressed runs of samples of one series, as in `docs/chunk.md`.
 
 mod bits;
+mod cursor;
 mod dense;
 pub mod head_file;
 mod histogram;
+mod samples;
+mod start;
 mod xor;
+mod xor2;
 
 pub use dense::DenseEncoder;
-pub use histogram::decode_histograms;
+pub(crate) use histogram::forget_reset;
+pub use histogram::{HistogramChunk, decode_histograms, decode_native};
+pub use samples::{Columns, FloatColumns, HistogramForm, Samples};
 pub use xor::{XorChunk, XorIter, decode_xor};
+pub use xor2::decode_xor2;
 
 /// Samples after which a chunk is cut, as Prometheus does.
 pub const SAMPLES_PER_CHUNK: u16 = 120;
@@ -27,6 +34,12 @@ pub enum Encoding {
     Histogram = 2,
     /// Native histograms of floats.
     FloatHistogram = 3,
+    /// Floats, step in time and value under one prefix, with optional start timestamps.
+    Xor2 = 4,
+    /// Native histograms of integers, with start timestamps.
+    HistogramSt = 5,
+    /// Native histograms of floats, with start timestamps.
+    FloatHistogramSt = 6,
 }
 
 impl Encoding {
@@ -36,7 +49,25 @@ impl Encoding {
             1 => Some(Encoding::Xor),
             2 => Some(Encoding::Histogram),
             3 => Some(Encoding::FloatHistogram),
+            4 => Some(Encoding::Xor2),
+            5 => Some(Encoding::HistogramSt),
+            6 => Some(Encoding::FloatHistogramSt),
             _ => None,
+        }
+    }
+
+    /// Whether the samples are native histograms.
+    pub fn is_histogram(self) -> bool {
+        !matches!(self, Encoding::Xor | Encoding::Xor2)
+    }
+
+    /// How many samples a chunk's data announces.
+    pub fn num_samples(self, data: &[u8]) -> u16 {
+        let count = data.first_chunk().map_or(0, |b| u16::from_be_bytes(*b));
+        match self {
+            // the top two bits are flags
+            Encoding::HistogramSt | Encoding::FloatHistogramSt => count & 0x3fff,
+            _ => count,
         }
     }
 }

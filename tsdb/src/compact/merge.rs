@@ -9,10 +9,12 @@ use ulid::Ulid;
 
 use super::{HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES, HINT_STALE_SERIES};
 use crate::block::{
-    Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, Compaction, Error, Interval, Postings,
-    SeriesRef,
+    Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, ChunkRef, Compaction, Error, Interval,
+    Postings, SeriesRef,
 };
-use crate::chunk::{DenseEncoder, Encoding, SAMPLES_PER_COMPACTED_CHUNK, decode_xor};
+use crate::chunk::{
+    self, DenseEncoder, Encoding, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Samples, decode_xor,
+};
 use crate::disk::Disk;
 
 /// Merges blocks into a new one in `parent`: samples with equal timestamps are taken once (from the first block that has them), deleted ones are left out,
@@ -24,13 +26,41 @@ pub fn compact(
     ulid: Ulid,
     blocks: &[Arc<Block>],
 ) -> Result<Option<BlockMeta>, Error> {
+    let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
+    write(disk, parent, ulid, blocks, origin(&metas))
+}
+
+/// Writes a block anew without what is deleted of it. As with Prometheus, the new one begins at level 1 again, its own
+/// source, with the old one as its parent. None where no sample is left.
+pub fn rewrite(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    ulid: Ulid,
+    block: &Arc<Block>,
+) -> Result<Option<BlockMeta>, Error> {
+    let origin = Compaction {
+        level: 1,
+        sources: vec![ulid],
+        parents: vec![describe(block.meta())],
+        hints: block.meta().compaction.hints.clone(),
+        ..Compaction::default()
+    };
+    write(disk, parent, ulid, std::slice::from_ref(block), origin)
+}
+
+fn write(
+    disk: &Arc<dyn Disk>,
+    parent: &Path,
+    ulid: Ulid,
+    blocks: &[Arc<Block>],
+    origin: Compaction,
+) -> Result<Option<BlockMeta>, Error> {
     let mut writer = BlockWriter::create(Arc::clone(disk), parent, ulid)?;
     match merge_all(&mut writer, blocks) {
         Ok(()) => {
-            let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
-            let mint = metas.iter().map(|m| m.min_time).min().unwrap_or(0);
-            let maxt = metas.iter().map(|m| m.max_time).max().unwrap_or(0);
-            writer.finish(mint, maxt, origin(&metas))
+            let mint = blocks.iter().map(|b| b.meta().min_time).min().unwrap_or(0);
+            let maxt = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(0);
+            writer.finish(mint, maxt, origin)
         }
         Err(error) => {
             // What was begun is of no use; that it cannot be removed is less important than why.
@@ -38,6 +68,10 @@ pub fn compact(
             Err(error)
         }
     }
+}
+
+fn describe(meta: &BlockMeta) -> BlockDesc {
+    BlockDesc { ulid: meta.ulid, min_time: meta.min_time, max_time: meta.max_time }
 }
 
 /// From what a merged block was made.
@@ -53,10 +87,7 @@ fn origin(metas: &[&BlockMeta]) -> Compaction {
         }
     }
     let sources: BTreeSet<Ulid> = metas.iter().flat_map(|m| &m.compaction.sources).copied().collect();
-    let parents = metas
-        .iter()
-        .map(|m| BlockDesc { ulid: m.ulid, min_time: m.min_time, max_time: m.max_time })
-        .collect();
+    let parents = metas.iter().map(|m| describe(m)).collect();
     Compaction {
         level: metas.iter().map(|m| m.compaction.level).max().unwrap_or(0) + 1,
         sources: sources.into_iter().collect(),
@@ -100,6 +131,9 @@ struct Input<'a> {
     maxt: i64,
     encoding: Encoding,
     bytes: &'a [u8],
+    /// Where it comes from.
+    block: &'a Block,
+    ref_: ChunkRef,
     /// Index of the deleted intervals in the list of them, which is in order of the blocks.
     deleted: usize,
 }
@@ -121,7 +155,16 @@ fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Erro
             for chunk in &cursor.chunks {
                 let (encoding, bytes) = cursor.block.chunk(chunk.ref_)?;
                 let deleted = deleted.len() - 1;
-                inputs.push(Input { mint: chunk.mint, maxt: chunk.maxt, encoding, bytes, deleted });
+                let (block, ref_) = (cursor.block, chunk.ref_);
+                inputs.push(Input {
+                    mint: chunk.mint,
+                    maxt: chunk.maxt,
+                    encoding,
+                    bytes,
+                    block,
+                    ref_,
+                    deleted,
+                });
             }
             cursor.advance()?;
         }
@@ -135,11 +178,13 @@ fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Erro
 #[derive(Default)]
 struct SeriesMerger {
     encoder: DenseEncoder,
-    /// Samples that wait for being encoded.
+    /// Floats that wait for being encoded.
     ts: Vec<i64>,
     vs: Vec<f64>,
     /// One cluster's samples before they are put in order.
-    unsorted: Vec<(i64, f64)>,
+    unsorted: Samples,
+    /// Whether what the last chunk written follows is not what it followed before.
+    altered: bool,
     out: Vec<u8>,
     /// Chunks in `out`: mint, maxt, encoding, where it ends.
     ends: Vec<(i64, i64, Encoding, usize)>,
@@ -154,6 +199,7 @@ impl SeriesMerger {
     ) -> Result<(), Error> {
         self.out.clear();
         self.ends.clear();
+        self.altered = false;
         let mut rest = inputs;
         while let Some(first) = rest.first() {
             // A cluster: chunks that overlap, one after another. Mostly it is a single one.
@@ -186,45 +232,50 @@ impl SeriesMerger {
         if let [only] = cluster
             && !is_touched(only)
         {
-            let samples = only.bytes.first_chunk().map_or(0, |b| u16::from_be_bytes(*b));
-            if only.encoding != Encoding::Xor || samples >= SAMPLES_PER_COMPACTED_CHUNK {
-                self.encode_waiting();
-                self.put(only.mint, only.maxt, only.encoding, only.bytes);
-            } else {
-                let (ts, vs) = (&mut self.ts, &mut self.vs);
-                decode_xor(only.bytes, i64::MIN, i64::MAX, ts, vs)
-                    .map_err(|e| unreadable(labels, only, &e))?;
-            }
-            return Ok(());
+            return self.copy(labels, only);
         }
+        self.altered = true;
         self.unsorted.clear();
         let mut kept: Vec<_> = cluster.iter().filter(|i| !is_gone(i)).collect();
         // In order of the blocks, so that of equal times the first block's sample comes first, and stays.
         kept.sort_by_key(|input| input.deleted);
         for input in kept {
-            self.decode_kept(labels, input, intervals(input))?;
+            let from = self.unsorted.len();
+            self.unsorted
+                .read_chunk(input.encoding, input.bytes, i64::MIN, i64::MAX)
+                .map_err(|e| unreadable(labels, input, &e))?;
+            self.unsorted.retain_from(from, |t| !intervals(input).iter().any(|d| d.contains(t)));
         }
-        self.unsorted.sort_by_key(|&(t, _)| t);
-        self.unsorted.dedup_by_key(|&mut (t, _)| t);
-        self.ts.extend(self.unsorted.iter().map(|&(t, _)| t));
-        self.vs.extend(self.unsorted.iter().map(|&(_, v)| v));
+        self.unsorted.sort_from(0);
+        if self.unsorted.histograms.is_empty() {
+            self.ts.append(&mut self.unsorted.ts);
+            self.vs.append(&mut self.unsorted.vs);
+            return Ok(());
+        }
+        self.encode_waiting();
+        let (out, ends) = (&mut self.out, &mut self.ends);
+        let Ok(()) = self.unsorted.encode(SAMPLES_PER_CHUNK, |mint, maxt, encoding, data| {
+            out.extend_from_slice(data);
+            ends.push((mint, maxt, encoding, out.len()));
+            Ok::<(), std::convert::Infallible>(())
+        });
         Ok(())
     }
 
-    /// Appends a chunk's samples that are not deleted.
-    fn decode_kept(&mut self, labels: &Labels, input: &Input<'_>, deleted: &[Interval]) -> Result<(), Error> {
-        if input.encoding != Encoding::Xor {
-            let reason = format!(
-                "series {labels} has overlapping or partly deleted histograms at {} ms, which cannot be merged yet",
-                input.mint
-            );
-            return Err(Error::Unwritable { path: Default::default(), reason });
+    /// Takes over a chunk as a whole: short ones of floats wait for others to be joined with.
+    fn copy(&mut self, labels: &Labels, chunk: &Input<'_>) -> Result<(), Error> {
+        let samples = chunk.encoding.num_samples(chunk.bytes);
+        if chunk.encoding == Encoding::Xor && samples < SAMPLES_PER_COMPACTED_CHUNK {
+            return decode_xor(chunk.bytes, i64::MIN, i64::MAX, &mut self.ts, &mut self.vs)
+                .map_err(|e| unreadable(labels, chunk, &e));
         }
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
-        decode_xor(input.bytes, i64::MIN, i64::MAX, &mut ts, &mut vs)
-            .map_err(|e| unreadable(labels, input, &e))?;
-        let samples = ts.into_iter().zip(vs);
-        self.unsorted.extend(samples.filter(|(t, _)| !deleted.iter().any(|d| d.contains(*t))));
+        self.encode_waiting();
+        let begin = self.out.len();
+        self.out.extend_from_slice(chunk.bytes);
+        if std::mem::take(&mut self.altered) {
+            chunk::forget_reset(chunk.encoding, &mut self.out[begin..]);
+        }
+        self.ends.push((chunk.mint, chunk.maxt, chunk.encoding, self.out.len()));
         Ok(())
     }
 
@@ -239,11 +290,6 @@ impl SeriesMerger {
         self.vs.clear();
     }
 
-    fn put(&mut self, mint: i64, maxt: i64, encoding: Encoding, data: &[u8]) {
-        self.out.extend_from_slice(data);
-        self.ends.push((mint, maxt, encoding, self.out.len()));
-    }
-
     fn write(&self, labels: &Labels, writer: &mut BlockWriter) -> Result<(), Error> {
         let mut begin = 0;
         let mut chunks = Vec::with_capacity(self.ends.len());
@@ -256,8 +302,7 @@ impl SeriesMerger {
 }
 
 fn unreadable(labels: &Labels, input: &Input<'_>, error: &crate::chunk::Error) -> Error {
-    let reason = format!("the chunk of series {labels} at {} ms cannot be read: {error}", input.mint);
-    Error::Unwritable { path: Default::default(), reason }
+    input.block.damaged_chunk(input.ref_, format!("series {labels}: {error}"))
 }
 
 #[cfg(test)]

@@ -56,21 +56,23 @@ fn plan_class<'a>(blocks: &[&'a BlockMeta], ranges: &[i64], allow_overlapping: b
     much_deleted(older, ranges).into_iter().collect()
 }
 
-/// The first group of blocks that overlap each other, in time order.
-fn first_overlapping<'b, 'a>(blocks: &'b [&'a BlockMeta]) -> &'b [&'a BlockMeta] {
-    let Some(first) = blocks.first() else { return &[] };
-    let mut begin = 0;
-    let mut max_time = first.max_time;
-    for (i, block) in blocks.iter().enumerate().skip(1) {
-        if block.min_time >= max_time {
-            if i - begin > 1 {
-                return &blocks[begin..i];
-            }
-            begin = i;
+/// The first group of blocks that overlap each other, in time order. A group with a block that failed is passed over: it
+/// would fail again.
+fn first_overlapping<'b, 'a>(mut blocks: &'b [&'a BlockMeta]) -> &'b [&'a BlockMeta] {
+    while let Some(first) = blocks.first() {
+        let mut max_time = first.max_time;
+        let joined = blocks.iter().skip(1).take_while(|block| {
+            let joins = block.min_time < max_time;
+            max_time = max_time.max(block.max_time);
+            joins
+        });
+        let (group, rest) = blocks.split_at(1 + joined.count());
+        if group.len() > 1 && !group.iter().any(|b| b.compaction.failed) {
+            return group;
         }
-        max_time = max_time.max(block.max_time);
+        blocks = rest;
     }
-    if blocks.len() - begin > 1 { &blocks[begin..] } else { &[] }
+    &[]
 }
 
 /// The first blocks, from the smallest range on, that fill an aligned range, or lie before the last of all and cannot be joined by others.
@@ -158,6 +160,9 @@ mod tests {
     fn overlaps_come_first() {
         check_times(&[(0, 20), (10, 40), (40, 60), (60, 80)], &[(0, 20), (10, 40)]);
         check_times(&[(0, 20), (20, 40), (30, 50), (45, 60)], &[(20, 40), (30, 50), (45, 60)]);
+        let mut blocks = [(0, 20), (10, 40), (40, 60), (50, 60)].map(|(a, b)| block(a, b));
+        blocks[1].compaction.failed = true;
+        check(&blocks, &[(40, 60), (50, 60)]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod real;
 pub use mmap::Mapped;
 pub use real::RealDisk;
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,9 +79,23 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> Result<(), Error>;
     /// A second name for a file, without copying (snapshots).
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), Error>;
+    /// Bytes of the file system that a directory is in; none where that is not known.
+    fn capacity(&self, _dir: &Path) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
     /// Whether something stands at the path.
     fn exists(&self, path: &Path) -> bool;
+    /// Takes a file (made where it is missing) for this process, until the lock is dropped or the process ends, however it
+    /// ends. None where another holds it.
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error>;
+    /// A random number, for names that nobody else takes: the standard library seeds its hashers from the system.
+    fn random(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
 }
+
+/// A lock that is held; dropping it releases it.
+pub trait Lock: Send + Sync + fmt::Debug {}
 
 /// A file that is being written.
 pub trait File: Send + Sync + fmt::Debug {

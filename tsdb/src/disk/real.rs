@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, Entry, Error, File, Mapped, Syncer};
+use super::{Disk, Entry, Error, File, Lock, Mapped, Syncer};
 
 /// The real disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +137,26 @@ impl Disk for RealDisk {
         at("link", from, fs::hard_link(from, to))
     }
 
+    fn capacity(&self, dir: &Path) -> Result<Option<u64>, Error> {
+        let stat =
+            at("ask for the size of the file system of", dir, rustix::fs::statvfs(dir).map_err(Into::into))?;
+        Ok(Some(stat.f_blocks.saturating_mul(stat.f_frsize)))
+    }
+
     fn exists(&self, path: &Path) -> bool {
         path.exists()
     }
+
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
+        let options = fs::File::options().create(true).truncate(false).write(true).open(path);
+        let file = at("open", path, options)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(Error::new("lock", path, e.into())),
+        }
+    }
 }
+
+/// The system releases it when the file is closed.
+impl Lock for fs::File {}

@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use model::Labels;
+use model::{Labels, NativeHistogram, Value};
+use rustc_hash::FxHashMap;
 
 use super::Head;
+use super::exemplars::Exemplar;
+use super::ooo::Inserted;
 use super::series::{Outcome, PAGE_SLOTS, Page, Series};
 use crate::error::AppendError;
-use crate::wal::records::{SampleRecord, encode_samples, encode_series_from};
+use crate::options::WalSync;
+use crate::wal::records::{
+    ExemplarRecord, RecordType, SampleRecord, encode_exemplars, encode_histograms, encode_samples,
+    encode_series_from,
+};
 
 /// Batches kept for reuse: one a thread that commits, on the machines this runs on.
 pub(super) const POOL_CAPACITY: usize = 16;
@@ -19,10 +26,20 @@ const POOLED_SAMPLES: usize = 1 << 15;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     samples: Vec<SampleRecord>,
+    /// Histograms by the index of their sample, whose value is 0 then.
+    histograms: Vec<(usize, NativeHistogram)>,
+    /// Exemplars, each with its series' number and labels.
+    exemplars: Vec<(u64, Labels, Exemplar)>,
+    /// Indices of the samples that come out of order.
+    late: Vec<usize>,
     /// Where each sample's series is: index into `pages`, slot in the lower five bits.
     places: Vec<u32>,
     pages: Vec<Arc<Page>>,
+    /// Encoded records, one after another, and where each ends.
     record: Vec<u8>,
+    ends: Vec<usize>,
+    /// How many of the records go into the log of samples that came out of order: the last ones.
+    late_records: usize,
 }
 
 impl Batch {
@@ -31,12 +48,88 @@ impl Batch {
         self.pages[place / PAGE_SLOTS].series(place % PAGE_SLOTS)
     }
 
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.ends.iter().map(move |&end| &self.record[std::mem::replace(&mut begin, end)..end])
+    }
+
+    /// Encodes the samples: a record of floats, and one of each kind of histograms. Only where a series has samples of several kinds, they
+    /// are written in the order in which they came, in as many records as that takes. Those that come out of order follow in records of
+    /// their own.
+    fn encode(&mut self) {
+        let (mut record, mut ends) = (std::mem::take(&mut self.record), std::mem::take(&mut self.ends));
+        record.clear();
+        ends.clear();
+        if !self.exemplars.is_empty() {
+            let all = self.exemplars.iter().map(|(ref_, _, e)| ExemplarRecord {
+                ref_: *ref_,
+                t: e.t,
+                v: e.v,
+                labels: e.labels.clone(),
+            });
+            encode_exemplars(&all.collect::<Vec<_>>(), &mut record);
+            ends.push(record.len());
+        }
+        self.late_records = 0;
+        if self.histograms.is_empty() && self.late.is_empty() {
+            if !self.samples.is_empty() {
+                encode_samples(&self.samples, &mut record);
+                ends.push(record.len());
+            }
+        } else {
+            let mut late = self.late.iter().peekable();
+            let in_order = (0..self.samples.len()).filter(|i| late.next_if_eq(&i).is_none()).collect();
+            self.encode_some(in_order, &mut record, &mut ends);
+            let before = ends.len();
+            self.encode_some(self.late.clone(), &mut record, &mut ends);
+            self.late_records = ends.len() - before;
+        }
+        (self.record, self.ends) = (record, ends);
+    }
+
+    /// Encodes the samples with these indices.
+    fn encode_some(&self, mut order: Vec<usize>, record: &mut Vec<u8>, ends: &mut Vec<usize>) {
+        let mut histograms = self.histograms.iter().peekable();
+        let kinds: Vec<_> = (0..self.samples.len())
+            .map(|i| histograms.next_if(|(at, _)| *at == i).map(|(_, h)| (RecordType::of_histogram(h), h)))
+            .collect();
+        let type_of = |i: usize| kinds[i].map_or(RecordType::Samples, |(type_, _)| type_);
+        let mut of_series: FxHashMap<u64, RecordType> = FxHashMap::default();
+        let is_mixed =
+            order.iter().any(|&i| *of_series.entry(self.samples[i].ref_).or_insert(type_of(i)) != type_of(i));
+        if !is_mixed {
+            order.sort_by_key(|&i| type_of(i) as u8);
+        }
+        for run in order.chunk_by(|&a, &b| type_of(a) == type_of(b)) {
+            if type_of(run[0]) == RecordType::Samples {
+                let floats: Vec<SampleRecord> = run.iter().map(|&i| self.samples[i]).collect();
+                encode_samples(&floats, record);
+            } else {
+                let all = run.iter().filter_map(|&i| Some((i, kinds[i]?.1)));
+                let all = all.map(|(i, h)| (self.samples[i].ref_, self.samples[i].t, h));
+                encode_histograms(type_of(run[0]), all, record);
+            }
+            ends.push(record.len());
+        }
+    }
+
     fn clear(&mut self) {
         self.samples.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.late.clear();
+        self.ends.clear();
         self.places.clear();
         self.pages.clear();
         self.record.clear();
     }
+}
+
+/// A sample's value, as it was given.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    Float(f64),
+    Histogram(&'a NativeHistogram),
 }
 
 /// A batch of samples. Dropped without [`Appender::commit`], nothing happened.
@@ -46,15 +139,20 @@ pub struct Appender {
     batch: Batch,
     /// The page of the last sample: its number, and its index in the batch.
     last_page: Option<(u32, usize)>,
-    /// Samples before this are refused.
+    /// Samples before this are refused, or come out of order.
     mint: i64,
+    /// Samples from this time on may come out of order; `i64::MAX` where none may.
+    late_from: i64,
 }
 
 impl Appender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         let batch = head.batches.lock().pop().unwrap_or_default();
         let mint = head.appendable_from();
-        Appender { head, batch, last_page: None, mint }
+        // An empty head says nothing of the time; the blocks do.
+        let newest = head.max_time.load(Relaxed).max(head.min_valid());
+        let late_from = head.out_of_order.taken_from(newest);
+        Appender { head, batch, last_page: None, mint, late_from }
     }
 
     /// Appends a sample, `t` in milliseconds. `reference` (where not 0) spares the look-up by labels; one that is not known
@@ -63,26 +161,116 @@ impl Appender {
     /// # Errors
     /// Why this sample was refused; the others of the batch are not harmed.
     pub fn append(&mut self, reference: u64, labels: &Labels, t: i64, v: f64) -> Result<u64, AppendError> {
-        if t < self.mint {
-            self.head.metrics.out_of_bounds.fetch_add(1, Relaxed);
-            return Err(AppendError::OutOfBounds);
+        self.append_value(reference, labels, t, Given::Float(v))
+    }
+
+    /// Appends a native histogram, as [`Appender::append`] does a float.
+    ///
+    /// # Errors
+    /// Why this sample was refused; the others of the batch are not harmed.
+    pub fn append_histogram(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        t: i64,
+        h: &NativeHistogram,
+    ) -> Result<u64, AppendError> {
+        if !h.is_stale() {
+            h.validate()?;
         }
-        if let Some(id) = self.head.id_of(reference)
-            && let Some(result) = self.append_to(id, t, v)
-        {
+        self.append_value(reference, labels, t, Given::Histogram(h))
+    }
+
+    #[inline]
+    fn append_value(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        t: i64,
+        given: Given<'_>,
+    ) -> Result<u64, AppendError> {
+        if let Some(result) = self.append_value_known(reference, t, given) {
             return result.map(|()| reference);
         }
         loop {
             let id = self.head.get_or_create(labels)?;
             // none: removed between the two steps; the next round creates it anew
-            if let Some(result) = self.append_to(id, t, v) {
+            if let Some(result) = self.append_to(id, t, given) {
                 return result.map(|()| self.head.reference(id));
             }
         }
     }
 
+    /// Appends a sample to the series of a reference; none where it is not known (any more): then [`Appender::append`] needs
+    /// the labels. Refusals are as there.
+    #[inline]
+    pub fn append_known(&mut self, reference: u64, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+        self.append_value_known(reference, t, Given::Float(v))
+    }
+
+    #[inline]
+    fn append_value_known(
+        &mut self,
+        reference: u64,
+        t: i64,
+        given: Given<'_>,
+    ) -> Option<Result<(), AppendError>> {
+        if t < self.mint && t < self.late_from {
+            return Some(Err(self.refused(AppendError::OutOfBounds)));
+        }
+        self.append_to(self.head.id_of(reference)?, t, given)
+    }
+
+    /// Counts a refusal. Where there is a window, whatever lies before it is too old, and nothing else.
+    #[cold]
+    fn refused(&self, error: AppendError) -> AppendError {
+        let metrics = &self.head.metrics;
+        let (counter, error) = match error {
+            AppendError::Duplicate => (&metrics.duplicates, error),
+            _ if self.late_from < i64::MAX => (&metrics.too_old, AppendError::TooOld),
+            AppendError::OutOfBounds => (&metrics.out_of_bounds, error),
+            _ => (&metrics.out_of_order, error),
+        };
+        counter.fetch_add(1, Relaxed);
+        error
+    }
+
+    /// Appends an exemplar to a series that has samples, which must have been appended before. One that is there already is not
+    /// stored twice. Returns the reference to use next time.
+    ///
+    /// # Errors
+    /// Why it was refused; the rest of the batch is not harmed.
+    pub fn append_exemplar(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        exemplar: &Exemplar,
+    ) -> Result<u64, AppendError> {
+        if self.head.exemplars.limit() == 0 {
+            return Ok(reference);
+        }
+        let index = self.head.index.read();
+        let known = self.head.id_of(reference).filter(|&id| index.has(id));
+        let id = known.or_else(|| index.find(labels)).ok_or(AppendError::UnknownSeries)?;
+        let series = index.labels(id);
+        drop(index);
+        let reference = self.head.reference(id);
+        match self.head.exemplars.check(&series, exemplar) {
+            Ok(true) => self.batch.exemplars.push((reference, series, exemplar.clone())),
+            Ok(false) => {}
+            Err(error) => {
+                if error == AppendError::OutOfOrderExemplar {
+                    self.head.metrics.out_of_order_exemplars.fetch_add(1, Relaxed);
+                }
+                return Err(error);
+            }
+        }
+        Ok(reference)
+    }
+
     /// None where the series is gone.
-    fn append_to(&mut self, id: u32, t: i64, v: f64) -> Option<Result<(), AppendError>> {
+    #[inline]
+    fn append_to(&mut self, id: u32, t: i64, given: Given<'_>) -> Option<Result<(), AppendError>> {
         let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
         let index = match self.last_page {
             Some((last, index)) if last == number => index,
@@ -103,20 +291,33 @@ impl Appender {
             Some(older) if state.chain.last().is_none() => older,
             _ => &state.chain,
         };
-        match chain.check(t, v) {
+        let mut histogram = None;
+        let (outcome, v) = match given {
+            Given::Float(v) if model::is_stale(v) && chain.last_histogram().is_some() => {
+                // The mark must not end a chunk of histograms as a float would.
+                let stale = chain.last_histogram().map(NativeHistogram::stale_like);
+                let outcome = stale.as_ref().map_or(Outcome::Appended, |h| chain.check_histogram(t, h));
+                histogram = stale;
+                (outcome, 0.0)
+            }
+            Given::Float(v) => (chain.check(t, v), v),
+            Given::Histogram(h) => {
+                histogram = Some(h.clone());
+                (chain.check_histogram(t, h), 0.0)
+            }
+        };
+        match outcome {
             Outcome::Appended | Outcome::AppendedAndCut => {}
             Outcome::Repeated => return Some(Ok(())),
-            Outcome::Duplicate => {
-                self.head.metrics.duplicates.fetch_add(1, Relaxed);
-                return Some(Err(AppendError::Duplicate));
-            }
-            Outcome::OutOfOrder => {
-                self.head.metrics.out_of_order.fetch_add(1, Relaxed);
-                return Some(Err(AppendError::OutOfOrder));
-            }
+            Outcome::Duplicate => return Some(Err(self.refused(AppendError::Duplicate))),
+            Outcome::OutOfOrder if t >= self.late_from => {}
+            Outcome::OutOfOrder => return Some(Err(self.refused(AppendError::OutOfOrder))),
         }
         state.pending += 1;
         drop(state);
+        if let Some(h) = histogram {
+            self.batch.histograms.push((self.batch.samples.len(), h));
+        }
         self.batch.samples.push(SampleRecord { ref_: self.head.reference(id), t, v });
         self.batch.places.push((index * PAGE_SLOTS + slot) as u32);
         Some(Ok(()))
@@ -129,21 +330,31 @@ impl Appender {
 
     /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
-        self.batch.samples.is_empty()
+        self.batch.samples.is_empty() && self.batch.exemplars.is_empty()
     }
 
-    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process.
+    /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process,
+    /// and with [`WalSync::Always`] a power cut.
     ///
     /// # Errors
-    /// Where the log could not be written: nothing of the batch is visible then.
+    /// Where the log could not be written: nothing of the batch is visible then. Where it could not be synced, with
+    /// [`WalSync::Always`]: the batch is visible, and a power cut may lose it.
     pub fn commit(mut self) -> Result<(), AppendError> {
-        if self.batch.samples.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
         let mut batch = std::mem::take(&mut self.batch);
-        encode_samples(&batch.samples, &mut batch.record);
         let head = self.head.clone();
+        let may_be_late = self.late_from < i64::MAX;
+        if !may_be_late {
+            batch.encode();
+        }
         let mut log = head.log.lock();
+        if may_be_late {
+            // Only commits change what is newest, and none does while the log is locked.
+            head.find_late(&mut batch, self.mint);
+            batch.encode();
+        }
         if let Err(error) = head.log_batch(&mut log, &batch) {
             drop(log);
             self.batch = batch; // dropping `self` rolls it back
@@ -155,9 +366,17 @@ impl Appender {
         let applied = head.apply_batch(&batch);
         applying.finish(applied.into_iter().map(|i| (batch.samples[i as usize].ref_ - base) as u32));
         drop(log);
+        if !batch.exemplars.is_empty() {
+            let all = std::mem::take(&mut batch.exemplars);
+            head.metrics.exemplars_appended.fetch_add(all.len() as u64, Relaxed);
+            head.exemplars.add(all.into_iter().map(|(_, series, e)| (series, e)));
+        }
         self.batch = batch;
         self.recycle();
-        Ok(())
+        match head.options.wal_sync {
+            WalSync::EverySecond => Ok(()),
+            WalSync::Always => head.sync_shared().map_err(|e| AppendError::Storage(e.to_string())),
+        }
     }
 
     /// Forgets the batch.
@@ -192,17 +411,41 @@ impl Drop for Appender {
 }
 
 impl Head {
+    /// Finds the samples of a batch that are older than the newest of their series, or than `mint`.
+    fn find_late(&self, batch: &mut Batch, mint: i64) {
+        let oldest = mint.max(self.min_valid());
+        let mut newest: FxHashMap<u64, i64> = FxHashMap::default();
+        for i in 0..batch.samples.len() {
+            let SampleRecord { ref_, t, .. } = batch.samples[i];
+            let of_series = || {
+                let state = batch.series(i).map(|s| s.state.lock());
+                let last = state.and_then(|s| s.chains().filter_map(|c| c.last()).map(|(t, _)| t).max());
+                last.unwrap_or(i64::MIN)
+            };
+            let newest = newest.entry(ref_).or_insert_with(of_series);
+            if t < oldest || t < *newest {
+                batch.late.push(i);
+            } else {
+                *newest = t;
+            }
+        }
+    }
+
     /// Logs the series that this run's log does not know yet, then the samples, with one write.
     fn log_batch(&self, log: &mut super::Log, batch: &Batch) -> Result<(), AppendError> {
+        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
+        self.prepare_log(log).map_err(failed)?;
         let mut unknown: Vec<usize> = Vec::new();
         for i in 0..batch.samples.len() {
             if batch.series(i).is_some_and(|s| !s.logged.load(Relaxed)) {
                 unknown.push(i);
             }
         }
-        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
+        let records: Vec<&[u8]> = batch.records().collect();
+        let (records, late) = records.split_at(records.len() - batch.late_records);
         if unknown.is_empty() {
-            return log.wal.log(&[&batch.record]).map_err(failed);
+            log.wal.log(records).map_err(failed)?;
+            return self.log_late(log, late).map_err(failed);
         }
         let mut series = Vec::new();
         {
@@ -220,13 +463,36 @@ impl Head {
                 labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
             encode_series_from(distinct.map(|(reference, labels)| (*reference, labels)), &mut series);
         }
-        log.wal.log(&[&series, &batch.record]).map_err(failed)?;
+        let with_series: Vec<&[u8]> = std::iter::once(&series[..]).chain(records.iter().copied()).collect();
+        log.wal.log(&with_series).map_err(failed)?;
         for i in unknown {
             if let Some(series) = batch.series(i) {
                 series.logged.store(true, Relaxed);
             }
         }
-        Ok(())
+        self.log_late(log, late).map_err(failed)
+    }
+
+    fn log_late(&self, log: &mut super::Log, records: &[&[u8]]) -> Result<(), crate::wal::Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        log.wbl(&self.disk, &self.dir, &self.options)?.log(records)
+    }
+
+    /// Stores a sample that came out of order; true where a chunk is full now.
+    #[cold]
+    fn apply_late(&self, sample: &SampleRecord, histogram: Option<&NativeHistogram>) -> bool {
+        let value = histogram.map_or(Value::Float(sample.v), |h| Value::Histogram(h.clone()));
+        let id = (sample.ref_ - self.reference(0)) as u32;
+        let inserted = self.out_of_order.insert(id, sample.t, value);
+        if inserted == Inserted::Repeated {
+            self.metrics.duplicates.fetch_add(1, Relaxed);
+        } else {
+            self.metrics.out_of_order_appended.fetch_add(1, Relaxed);
+            self.metrics.samples_appended.fetch_add(1, Relaxed);
+        }
+        inserted == Inserted::AddedAndCut
     }
 
     /// Appends the batch's samples to their series; returns those that were appended.
@@ -235,15 +501,29 @@ impl Head {
         let (mut mint, mut maxt) = (i64::MAX, i64::MIN);
         let mut full = Vec::new();
         let oldest = self.min_valid();
+        let mut histograms = batch.histograms.iter().peekable();
+        let mut late = batch.late.iter().peekable();
         for (i, sample) in batch.samples.iter().enumerate() {
+            let histogram = histograms.next_if(|(at, _)| *at == i);
             let Some(series) = batch.series(i) else { continue };
             let mut state = series.state.lock();
+            if late.next_if_eq(&&i).is_some() {
+                if self.apply_late(sample, histogram.map(|(_, h)| h)) {
+                    full.push((sample.ref_ - self.reference(0)) as u32);
+                }
+                state.pending -= 1; // stored before: the series must stay
+                continue;
+            }
             state.pending -= 1;
             if sample.t < oldest {
                 self.metrics.out_of_bounds.fetch_add(1, Relaxed);
                 continue;
             }
-            match state.chain.append(sample.t, sample.v, self.cut_rule) {
+            let outcome = match histogram {
+                None => state.chain.append(sample.t, sample.v, self.cut_rule),
+                Some((_, h)) => state.chain.append_histogram(sample.t, h, self.cut_rule),
+            };
+            match outcome {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push((sample.ref_ - self.reference(0)) as u32),
                 Outcome::Repeated => continue,

@@ -9,13 +9,14 @@ use super::Head;
 use super::read::{HeadPart, HeldData};
 use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
 use crate::chunk::head_file::HeadChunkReader;
-use crate::chunk::{self, Encoding, XorChunk};
+use crate::chunk::{self, Encoding, Samples};
 use crate::error::Error;
 
 /// A chunk ready to be written.
 struct Ready {
     mint: i64,
     maxt: i64,
+    encoding: Encoding,
     bytes: Vec<u8>,
 }
 
@@ -35,20 +36,31 @@ impl Head {
         &self,
         parent: &Path,
         ulid: ulid::Ulid,
-        (mint, maxt): (i64, i64),
+        range: (i64, i64),
     ) -> Result<Option<BlockMeta>, Error> {
         self.flush_full()?; // what is in files need not be copied
-        let ids: Vec<u32> = {
-            let index = self.index.read();
-            index.order_by_labels(index.ids()).into_iter().map(|at| index.ids()[at as usize]).collect()
-        };
+        let ids = self.index.read().ids().to_vec();
+        self.write_block_of(parent, ulid, &ids, range, Vec::new())
+    }
+
+    /// The same of some series only (in any order); `hints` stand in meta.json.
+    pub(super) fn write_block_of(
+        &self,
+        parent: &Path,
+        ulid: ulid::Ulid,
+        ids: &[u32],
+        (mint, maxt): (i64, i64),
+        hints: Vec<String>,
+    ) -> Result<Option<BlockMeta>, Error> {
+        let order = self.index.read().order_by_labels(ids);
+        let ids: Vec<u32> = order.into_iter().map(|at| ids[at as usize]).collect();
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
         let mut written = Ok(());
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
-            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0);
-            written = part.and_then(|part| match part {
+            let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0, false);
+            written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
                 Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
                 None => Ok(()),
             });
@@ -59,11 +71,11 @@ impl Head {
             }
             return Err(error);
         }
-        let compaction = Compaction { level: 1, sources: vec![ulid], ..Compaction::default() };
+        let compaction = Compaction { level: 1, sources: vec![ulid], hints, ..Compaction::default() };
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 
-    fn write_series(
+    pub(super) fn write_series(
         &self,
         writer: &mut BlockWriter,
         id: u32,
@@ -82,7 +94,7 @@ impl Head {
         }
         let chunks: Vec<ChunkData<'_>> = ready
             .iter()
-            .map(|c| ChunkData { mint: c.mint, maxt: c.maxt, encoding: Encoding::Xor, bytes: &c.bytes })
+            .map(|c| ChunkData { mint: c.mint, maxt: c.maxt, encoding: c.encoding, bytes: &c.bytes })
             .collect();
         Ok(writer.add_series(&labels, &chunks)?)
     }
@@ -103,7 +115,7 @@ impl Head {
             if let HeldData::File(place) = chunk.data {
                 let mut data = Vec::new();
                 match reader.read(place, &mut data) {
-                    Ok(_) => chunk.data = HeldData::Full(data.into()),
+                    Ok(encoding) => chunk.data = HeldData::Full(encoding, data.into()),
                     Err(error @ chunk::head_file::Error::Corrupt { .. }) => {
                         self.metrics.head_chunk_corruptions.fetch_add(1, Relaxed);
                         tracing::error!(%error, series = %labels, mint = chunk.mint, maxt = chunk.maxt, "lost a chunk");
@@ -114,7 +126,7 @@ impl Head {
             }
             chunks.push(chunk);
         }
-        Ok(HeadPart { chunks, visible_to: part.visible_to })
+        Ok(HeadPart { chunks, deleted: part.deleted.clone(), ..HeadPart::empty() })
     }
 }
 
@@ -128,34 +140,32 @@ fn prepare(
 ) -> Result<Vec<Ready>, Error> {
     let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
     let apart = part.chunks.windows(2).all(|pair| pair[0].maxt < pair[1].mint);
-    if within && apart {
+    let whole = !part.chunks.iter().any(|c| part.deleted.iter().any(|d| d.overlaps(c.mint, c.maxt)));
+    if within && apart && whole {
         let mut ready = Vec::with_capacity(part.chunks.len());
         for chunk in &part.chunks {
-            let bytes = match &chunk.data {
-                HeldData::Full(data) => data.to_vec(),
-                HeldData::Open(data) => data.to_vec(),
+            let (encoding, bytes) = match &chunk.data {
+                HeldData::Full(encoding, data) => (*encoding, data.to_vec()),
+                HeldData::Open(encoding, data) => (*encoding, data.to_vec()),
                 HeldData::File(place) => {
                     let mut data = Vec::new();
-                    reader.read(*place, &mut data)?;
-                    data
+                    (reader.read(*place, &mut data)?, data)
                 }
             };
-            ready.push(Ready { mint: chunk.mint, maxt: chunk.maxt, bytes });
+            ready.push(Ready { mint: chunk.mint, maxt: chunk.maxt, encoding, bytes });
         }
         return Ok(ready);
     }
-    let (mut ts, mut vs) = (Vec::new(), Vec::new());
+    let mut samples = Samples::default();
     for chunk in &part.chunks {
-        chunk.read(reader, (mint, maxt), (&mut ts, &mut vs), labels)?;
+        chunk.read(reader, (mint, maxt), &mut samples, labels)?;
     }
-    crate::query::entry::in_order(&mut ts, &mut vs);
+    samples.retain_from(0, |t| !part.deleted.iter().any(|d| d.contains(t)));
+    samples.sort_from(0);
     let mut ready = Vec::new();
-    for (ts, vs) in ts.chunks(samples_per_chunk.into()).zip(vs.chunks(samples_per_chunk.into())) {
-        let mut chunk = XorChunk::new();
-        ts.iter().zip(vs).for_each(|(&t, &v)| chunk.append(t, v));
-        if let (Some(&mint), Some(&maxt)) = (ts.first(), ts.last()) {
-            ready.push(Ready { mint, maxt, bytes: chunk.take() });
-        }
-    }
+    let Ok(()) = samples.encode(samples_per_chunk, |mint, maxt, encoding, data| {
+        ready.push(Ready { mint, maxt, encoding, bytes: data.to_vec() });
+        Ok::<(), std::convert::Infallible>(())
+    });
     Ok(ready)
 }

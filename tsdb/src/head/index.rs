@@ -85,6 +85,11 @@ impl Index {
         wanted.next().is_none()
     }
 
+    /// Whether the series is there.
+    pub(crate) fn has(&self, id: u32) -> bool {
+        !self.pairs_of(id).is_empty()
+    }
+
     fn pairs_of(&self, id: u32) -> &[u32] {
         self.lists.get(id)
     }

@@ -2,8 +2,12 @@
 
 mod appender;
 pub(crate) mod cut;
+mod delete;
+mod ended;
+pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
+pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
 mod refs;
@@ -21,12 +25,12 @@ use model::Labels;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
-use crate::chunk::Encoding;
 use crate::chunk::head_file::HeadChunks;
 use crate::disk::Disk;
 use crate::error::{AppendError, Error};
 use crate::options::Options;
 use crate::stats::Metrics;
+use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
 use index::Index;
 use isolation::Isolation;
@@ -35,6 +39,8 @@ use series::{CutRule, FullData, PAGE_SLOTS, Page};
 
 /// Where the log lies in the database's directory.
 pub(crate) const WAL_DIR: &str = "wal";
+/// Where the log of samples lies that came out of order.
+pub(crate) const WBL_DIR: &str = "wbl";
 /// Where head chunk files lie.
 pub(crate) const CHUNKS_DIR: &str = "chunks_head";
 
@@ -42,6 +48,22 @@ pub(crate) const CHUNKS_DIR: &str = "chunks_head";
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) wal: Wal,
+    /// That of samples that came out of order, once there were any.
+    wbl: Option<Wal>,
+}
+
+impl Log {
+    /// The log of samples that came out of order; begun where there is none yet.
+    fn wbl(&mut self, disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<&mut Wal, wal::Error> {
+        match &mut self.wbl {
+            Some(wbl) => Ok(wbl),
+            none => Ok(none.insert(Wal::open(disk.clone(), &dir.join(WBL_DIR), wal_options(options))?)),
+        }
+    }
+}
+
+fn wal_options(options: &Options) -> WalOptions {
+    WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression }
 }
 
 /// The newest samples of all series.
@@ -73,7 +95,16 @@ pub(crate) struct Head {
     /// Times of the samples held: `i64::MAX` and `i64::MIN` where there are none.
     min_time: AtomicI64,
     max_time: AtomicI64,
+    /// Newest sample when ended series left early for the last time; `i64::MIN` before.
+    ended_left: AtomicI64,
+    /// Series that left early, and the log's segment of that time: older ones name them.
+    left: Mutex<Vec<(u32, u32)>>,
     pub(crate) replay: replay::Progress,
+    group_sync: GroupSync,
+    /// What is deleted of the samples held.
+    deleted: delete::Deleted,
+    pub(crate) out_of_order: ooo::OutOfOrder,
+    pub(crate) exemplars: exemplars::Exemplars,
     /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
     old_refs: Mutex<replay::OldRefs>,
 }
@@ -89,12 +120,18 @@ impl Head {
         now_ms: i64,
     ) -> Result<Self, Error> {
         let wal_dir = dir.join(WAL_DIR);
+        wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
-        let wal_options =
-            WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression };
-        let wal = Wal::open(disk.clone(), &wal_dir, wal_options)?;
-        let replay = replay::Progress::new(&*disk, &wal_dir, segments, now_ms)?;
+        let wal = Wal::open(disk.clone(), &wal_dir, wal_options(&options))?;
+        let wbl_segments = wal::segments(&*disk, &dir.join(WBL_DIR))?;
+        let mut log = Log { wal, wbl: None };
+        if !wbl_segments.is_empty() {
+            log.wbl(&disk, dir, &options)?;
+        }
+        let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, now_ms)?;
+        let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms);
+        let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
         replay::set_chunks_aside(&*disk, dir)?;
         let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
         chunks.for_each(|_| {})?;
@@ -111,7 +148,7 @@ impl Head {
             refs: Mutex::new(refs),
             index: RwLock::default(),
             pages: RwLock::default(),
-            log: Mutex::new(Log { wal }),
+            log: Mutex::new(log),
             chunks: Mutex::new(chunks),
             full: Mutex::default(),
             isolation: Isolation::default(),
@@ -121,7 +158,13 @@ impl Head {
             held_from: AtomicI64::new(min_valid),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
+            ended_left: AtomicI64::new(i64::MIN),
+            left: Mutex::default(),
             replay,
+            group_sync: GroupSync::default(),
+            deleted: delete::Deleted::default(),
+            out_of_order,
+            exemplars,
             old_refs: Mutex::default(),
         })
     }
@@ -227,6 +270,7 @@ impl Head {
     }
 
     fn flush_series(&self, id: u32) -> Result<(), Error> {
+        self.flush_out_of_order(id)?;
         let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(()) };
         let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(()) };
         let in_memory: Vec<_> = {
@@ -234,16 +278,16 @@ impl Head {
             let chunks = state.chains().flat_map(|c| &c.full);
             chunks
                 .filter_map(|c| match &c.data {
-                    FullData::Memory(data) => Some((c.mint, c.maxt, data.clone())),
+                    FullData::Memory(encoding, data) => Some((c.mint, c.maxt, *encoding, data.clone())),
                     FullData::File(_) => None,
                 })
                 .collect()
         };
-        for (mint, maxt, data) in in_memory {
-            let written = self.chunks.lock().write(self.reference(id), mint, maxt, Encoding::Xor, &data)?;
+        for (mint, maxt, encoding, data) in in_memory {
+            let written = self.chunks.lock().write(self.reference(id), mint, maxt, encoding, &data)?;
             let mut state = series.state.lock();
             let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
-                FullData::Memory(held) => Arc::ptr_eq(held, &data),
+                FullData::Memory(_, held) => Arc::ptr_eq(held, &data),
                 FullData::File(_) => false,
             });
             if let Some(chunk) = chunk {
@@ -253,14 +297,36 @@ impl Head {
         Ok(())
     }
 
+    /// [`Head::sync`], once for all who call it at the same time.
+    pub(crate) fn sync_shared(&self) -> Result<(), Error> {
+        self.group_sync.run(|| self.sync())
+    }
+
+    /// To be called before anything is logged: where syncing failed, the log may have lost the names of series too, and all are logged
+    /// anew when they come again.
+    pub(crate) fn prepare_log(&self, log: &mut Log) -> Result<(), wal::Error> {
+        if log.wal.begin_anew_after_failed_sync()? {
+            let ids: Vec<u32> = self.index.read().ids().to_vec();
+            self.with_series(&ids, |_, page, slot| {
+                if let Some(series) = page.series(slot) {
+                    series.logged.store(false, Relaxed);
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// Makes all that was committed survive a power cut.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         // The syncer is taken under the lock, the wait is not: commits go on meanwhile.
-        let (syncer, segment) = {
+        let (syncer, wbl, segment) = {
             let log = self.log.lock();
-            (log.wal.syncer(), log.wal.last_segment())
+            (log.wal.syncer(), log.wbl.as_ref().map(Wal::syncer), log.wal.last_segment())
         };
         syncer.sync()?;
+        if let Some(wbl) = wbl {
+            wbl.sync()?;
+        }
         self.metrics.wal_fsyncs.fetch_add(1, Relaxed);
         self.refs.lock().note_segment(segment)?;
         Ok(())

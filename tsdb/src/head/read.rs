@@ -6,8 +6,9 @@ use model::Labels;
 
 use super::Head;
 use super::series::{Chain, FullData, PAGE_SLOTS, Page, State};
+use crate::block::Interval;
 use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
-use crate::chunk::{self, decode_xor};
+use crate::chunk::{self, Columns, Encoding, HistogramForm, Samples};
 use crate::error::Error;
 
 /// Series read at once by a selection: commits wait for less than a millisecond.
@@ -24,8 +25,8 @@ pub(crate) struct HeldChunk {
 /// Where its data is.
 #[derive(Clone, Debug)]
 pub(crate) enum HeldData {
-    Full(Arc<Vec<u8>>),
-    Open(Box<[u8]>),
+    Full(Encoding, Arc<Vec<u8>>),
+    Open(Encoding, Box<[u8]>),
     File(HeadChunkRef),
 }
 
@@ -33,17 +34,36 @@ pub(crate) enum HeldData {
 #[derive(Clone, Debug)]
 pub(crate) struct HeadPart {
     pub(crate) chunks: Vec<HeldChunk>,
+    /// The newest sample alone, where only that is asked for: then there are no chunks.
+    pub(crate) newest: Option<(i64, f64)>,
     /// Later samples belong to commits that the reader does not see.
     pub(crate) visible_to: i64,
+    /// Samples in these are deleted.
+    pub(crate) deleted: Vec<Interval>,
+    /// Samples that came out of order: in any order, visible in any case.
+    pub(crate) out_of_order: Vec<HeldChunk>,
+}
+
+impl HeadPart {
+    /// Nothing, all of it visible.
+    pub(super) fn empty() -> Self {
+        HeadPart {
+            chunks: Vec::new(),
+            newest: None,
+            visible_to: i64::MAX,
+            deleted: Vec::new(),
+            out_of_order: Vec::new(),
+        }
+    }
 }
 
 impl HeldChunk {
-    /// Appends the samples with `mint <= t <= maxt`. `scratch` is for data from files.
-    pub(crate) fn read(
+    /// Appends the samples with `mint <= t <= maxt`.
+    pub(crate) fn read<H: HistogramForm>(
         &self,
         reader: &HeadChunkReader,
         (mint, maxt): (i64, i64),
-        (ts, vs): (&mut Vec<i64>, &mut Vec<f64>),
+        out: &mut Columns<H>,
         labels: &Labels,
     ) -> Result<(), Error> {
         let damaged = |source: chunk::Error| Error::Chunk {
@@ -53,12 +73,12 @@ impl HeldChunk {
             source,
         };
         match &self.data {
-            HeldData::Full(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
-            HeldData::Open(data) => decode_xor(data, mint, maxt, ts, vs).map_err(damaged),
+            HeldData::Full(encoding, data) => out.read_chunk(*encoding, data, mint, maxt).map_err(damaged),
+            HeldData::Open(encoding, data) => out.read_chunk(*encoding, data, mint, maxt).map_err(damaged),
             HeldData::File(place) => {
                 let mut data = Vec::new();
-                reader.read(*place, &mut data)?;
-                decode_xor(&data, mint, maxt, ts, vs).map_err(damaged)
+                let encoding = reader.read(*place, &mut data)?;
+                out.read_chunk(encoding, &data, mint, maxt).map_err(damaged)
             }
         }
     }
@@ -69,7 +89,7 @@ fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
     for chunk in &chain.full {
         if chunk.mint <= maxt && chunk.maxt >= mint {
             let data = match &chunk.data {
-                FullData::Memory(data) => HeldData::Full(data.clone()),
+                FullData::Memory(encoding, data) => HeldData::Full(*encoding, data.clone()),
                 FullData::File(place) => HeldData::File(*place),
             };
             held.push(HeldChunk { mint: chunk.mint, maxt: chunk.maxt, data });
@@ -79,18 +99,25 @@ fn hold(chain: &Chain, mint: i64, maxt: i64, held: &mut Vec<HeldChunk>) {
         && from <= maxt
         && to >= mint
     {
-        held.push(HeldChunk { mint: from, maxt: to, data: HeldData::Open(chain.open.bytes().into()) });
+        let (encoding, data) = chain.open_chunk();
+        held.push(HeldChunk { mint: from, maxt: to, data: HeldData::Open(encoding, data.into()) });
     }
 }
 
 impl Head {
-    /// Takes what reaches into `mint..=maxt`, without the last `hidden` samples; none where that is nothing.
+    /// Takes what reaches into `mint..=maxt`, without the last `hidden` samples; none where that is nothing. `latest`: only
+    /// the last sample counts, and the newest of the series often is that one: then no chunk is copied and decoded.
     pub(crate) fn hold_series(
         &self,
         state: &State,
         (mint, maxt): (i64, i64),
         hidden: u32,
+        latest: bool,
     ) -> Result<Option<HeadPart>, Error> {
+        let newest = || state.chain.newest_float().filter(|(t, _)| mint <= *t && *t <= maxt);
+        if let Some((t, v)) = newest().filter(|_| latest && hidden == 0 && state.replayed.is_none()) {
+            return Ok(Some(HeadPart { newest: Some((t, v)), ..HeadPart::empty() }));
+        }
         let mut chunks = Vec::new();
         for chain in state.chains() {
             hold(chain, mint, maxt, &mut chunks);
@@ -100,7 +127,8 @@ impl Head {
         }
         let visible_to =
             if hidden == 0 { i64::MAX } else { self.last_visible(&state.chain, hidden as usize)? };
-        Ok((chunks.iter().any(|c| c.mint <= visible_to)).then_some(HeadPart { chunks, visible_to }))
+        let some = chunks.iter().any(|c| c.mint <= visible_to);
+        Ok(some.then_some(HeadPart { chunks, visible_to, ..HeadPart::empty() }))
     }
 
     /// The time of the newest sample but `hidden`: rare, so it may decode.
@@ -108,15 +136,14 @@ impl Head {
         let mut held = Vec::new();
         hold(chain, i64::MIN, i64::MAX, &mut held);
         let reader = self.chunks.lock().reader();
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        let mut samples = Samples::default();
         for chunk in held.iter().rev() {
-            ts.clear();
-            vs.clear();
-            chunk.read(&reader, (i64::MIN, i64::MAX), (&mut ts, &mut vs), &Labels::empty())?;
-            if let Some(at) = ts.len().checked_sub(hidden + 1) {
-                return Ok(ts[at]);
+            samples.clear();
+            chunk.read(&reader, (i64::MIN, i64::MAX), &mut samples, &Labels::empty())?;
+            if let Some(at) = samples.len().checked_sub(hidden + 1) {
+                return Ok(samples.ts[at]);
             }
-            hidden -= ts.len();
+            hidden -= samples.len();
             if hidden == 0 {
                 return Ok(chunk.mint - 1);
             }
@@ -141,12 +168,16 @@ impl Head {
     }
 
     /// The series (by number) that satisfy the matchers and have samples in `mint..=maxt`, in order of their labels.
+    /// `latest`: of whose samples only the last counts.
     pub(crate) fn select(
         &self,
         matchers: &[model::Matcher],
         (mint, maxt): (i64, i64),
         sees: u64,
+        latest: bool,
     ) -> Result<Vec<(Labels, HeadPart)>, Error> {
+        // What is newest may be deleted: then the one before it counts.
+        let latest = latest && !self.deleted.any();
         let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
         let mut found: Vec<u32> = Vec::new();
         let mut parts: Vec<Option<HeadPart>> = Vec::new();
@@ -156,12 +187,14 @@ impl Head {
             self.with_series(ids, |id, page, slot| {
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
-                match self.hold_series(&series.state.lock(), (mint, maxt), hidden) {
-                    Ok(Some(part)) => {
-                        found.push(id);
-                        parts.push(Some(part));
+                match self.hold_series(&series.state.lock(), (mint, maxt), hidden, latest) {
+                    Ok(part) => {
+                        let part = self.out_of_order.add_to(id, part, (mint, maxt));
+                        if let Some(part) = part.and_then(|part| self.deleted.mark(id, part)) {
+                            found.push(id);
+                            parts.push(Some(part));
+                        }
                     }
-                    Ok(None) => {}
                     Err(error) => failed = Some(error),
                 }
             });

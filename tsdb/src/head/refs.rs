@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{self, Disk};
+use crate::encoding::crc32c;
 
 const FILE: &str = "head_refs.json";
 
@@ -20,6 +21,8 @@ const RUN: u64 = 1 << 20;
 const FOREIGN: u64 = 1 << 32;
 /// More series than a log of unknown age has had: 17 billion. Prometheus' head chunk files hold numbers below 2^40.
 const UNKNOWN: u64 = 1 << 34;
+/// Higher ones are damage.
+const HIGHEST: u64 = 1 << 60;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Taken {
@@ -27,6 +30,28 @@ struct Taken {
     below: u64,
     /// The last segment of the log that this program has written.
     segment: u32,
+    /// Checksum of the two: one flipped bit makes another number of a digit. (Files of earlier versions have none.)
+    #[serde(default)]
+    crc32c: Option<u32>,
+}
+
+impl Taken {
+    fn new(below: u64, segment: u32) -> Self {
+        let mut bytes = below.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&segment.to_be_bytes());
+        Taken { below, segment, crc32c: Some(crc32c(&bytes)) }
+    }
+
+    /// What a file says, where it is whole. No run of this program comes near the highest numbers.
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let taken: Taken = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let sum = Taken::new(taken.below, taken.segment).crc32c;
+        match taken.crc32c {
+            Some(_) if taken.crc32c != sum => Err("the checksum does not match".to_owned()),
+            _ if taken.below > HIGHEST => Err(format!("{} is no number of a series", taken.below)),
+            _ => Ok(taken),
+        }
+    }
 }
 
 /// Hands out series numbers.
@@ -48,7 +73,7 @@ impl Refs {
     ) -> Result<Self, disk::Error> {
         let path = dir.join(FILE);
         let known = match disk.read(&path) {
-            Ok(bytes) => match serde_json::from_slice::<Taken>(&bytes) {
+            Ok(bytes) => match Taken::parse(&bytes) {
                 Ok(taken) => Some(taken),
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "damaged file of series numbers: taking far higher ones");
@@ -65,7 +90,7 @@ impl Refs {
             (None, None) => 1,
         };
         let segment = last_segment.map_or(0, |s| s + 1);
-        let mut refs = Refs { disk, dir: dir.to_owned(), taken: Taken { below: base, segment }, base };
+        let mut refs = Refs { disk, dir: dir.to_owned(), taken: Taken::new(base, segment), base };
         refs.save(base + RUN, segment)?;
         Ok(refs)
     }
@@ -89,8 +114,8 @@ impl Refs {
     }
 
     fn save(&mut self, below: u64, segment: u32) -> Result<(), disk::Error> {
-        let taken = Taken { below, segment };
-        let text = format!("{{\"below\":{below},\"segment\":{segment}}}\n");
+        let taken = Taken::new(below, segment);
+        let text = serde_json::to_string(&taken).unwrap_or_default() + "\n";
         let temporary = self.dir.join(format!("{FILE}.tmp"));
         let mut file = self.disk.create(&temporary)?;
         file.write(text.as_bytes())?;
@@ -120,7 +145,15 @@ mod tests {
         let foreign = open(Some(3)).base();
         assert!(foreign > FOREIGN);
         assert!((foreign + RUN..FOREIGN * 2).contains(&open(Some(4)).base()));
-        std::fs::write(dir.path().join(FILE), "x").unwrap();
-        assert_eq!(open(Some(5)).base(), UNKNOWN);
+        for damaged in [
+            "x",
+            "{\"below\":3,\"segment\":5,\"crc32c\":1}",
+            "{\"below\":18446744073709551615,\"segment\":5}",
+        ] {
+            std::fs::write(dir.path().join(FILE), damaged).unwrap();
+            assert_eq!(open(Some(5)).base(), UNKNOWN, "{damaged}");
+        }
+        std::fs::write(dir.path().join(FILE), "{\"below\":70,\"segment\":5}").unwrap();
+        assert_eq!(open(Some(5)).base(), 70, "a file of an earlier version");
     }
 }

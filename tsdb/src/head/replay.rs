@@ -4,20 +4,25 @@
 //! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use model::{Labels, NativeHistogram, Value};
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
+use super::exemplars::Exemplar;
+use super::ooo::Inserted;
 use super::series::{FullData, Outcome, PAGE_SLOTS};
-use super::{CHUNKS_DIR, Head, WAL_DIR};
+use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
+use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::read::SegmentsReader;
-use crate::wal::records::{RecordType, decode_samples, decode_series};
+use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
 use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
@@ -47,6 +52,8 @@ pub struct ReplayStatus {
 pub(crate) struct Progress {
     checkpoint: Option<PathBuf>,
     segments: Vec<u32>,
+    /// Segments of the log of samples that came out of order.
+    wbl_segments: Vec<u32>,
     current: AtomicU32,
     done: AtomicBool,
     stop: AtomicBool,
@@ -64,13 +71,26 @@ pub(crate) struct OldRefs {
     pub(crate) newest: i64,
 }
 
-type Sample = (u32, i64, f64);
+/// Samples on the way to a worker.
+#[derive(Debug, Default)]
+struct Batch {
+    samples: Vec<(u32, i64, f64)>,
+    /// Histograms by the index of their sample, whose value is 0 then.
+    histograms: Vec<(usize, NativeHistogram)>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Batch { samples: Vec::with_capacity(BATCH), histograms: Vec::new() }
+    }
+}
 
 impl Progress {
     pub(crate) fn new(
         disk: &dyn Disk,
         wal_dir: &Path,
         mut segments: Vec<u32>,
+        wbl_segments: Vec<u32>,
         now_ms: i64,
     ) -> Result<Self, wal::Error> {
         let checkpoint = checkpoint::last(disk, wal_dir)?;
@@ -84,6 +104,7 @@ impl Progress {
             ended: Default::default(),
             checkpoint: checkpoint.map(|(dir, _)| dir),
             segments,
+            wbl_segments,
             opened_at_ms: now_ms,
             newest: AtomicI64::new(i64::MIN),
         })
@@ -168,7 +189,10 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS);
+    let workers = match head.options.background {
+        true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
+        false => 1, // the chunks that it fills come in the same order in each run
+    };
     let newest = std::thread::scope(|scope| {
         let mut senders = Vec::new();
         let mut threads = Vec::new();
@@ -205,7 +229,7 @@ fn join_chains(head: &Head) {
         let mut state = series.state.lock();
         if let Some(older) = state.replayed.take() {
             state.chain.prepend(*older);
-            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(_))) {
+            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(..))) {
                 full.push(id);
             }
         }
@@ -214,14 +238,16 @@ fn join_chains(head: &Head) {
 }
 
 /// A worker: appends samples to the replayed chains of its share of the series; returns the newest time.
-fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
+fn apply(head: &Head, batches: &Receiver<Batch>) -> i64 {
     let mut newest = i64::MIN;
     let mut page = None;
     let oldest = head.min_valid();
     for batch in batches {
         let (mut mint, mut maxt, mut appended) = (i64::MAX, i64::MIN, 0);
         let mut full = Vec::new();
-        for (id, t, v) in batch {
+        let mut histograms = batch.histograms.into_iter().peekable();
+        for (i, (id, t, v)) in batch.samples.into_iter().enumerate() {
+            let histogram = histograms.next_if(|(at, _)| *at == i).map(|(_, h)| h);
             if t < oldest {
                 continue;
             }
@@ -233,7 +259,14 @@ fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
                 continue;
             };
             let mut state = series.state.lock();
-            match state.replayed.get_or_insert_default().append(t, v, head.cut_rule) {
+            let chain = state.replayed.get_or_insert_default();
+            // Logs may end a series of histograms with a float mark.
+            let stale = || chain.last_histogram().filter(|_| model::is_stale(v)).map(|h| h.stale_like());
+            let outcome = match histogram.or_else(stale) {
+                None => chain.append(t, v, head.cut_rule),
+                Some(h) => chain.append_histogram(t, &h, head.cut_rule),
+            };
+            match outcome {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push(id),
                 Outcome::Repeated | Outcome::Duplicate | Outcome::OutOfOrder => continue,
@@ -256,18 +289,35 @@ fn apply(head: &Head, batches: &Receiver<Vec<Sample>>) -> i64 {
 /// The thread that reads and decodes.
 struct Reading<'a> {
     head: &'a Head,
-    senders: Vec<SyncSender<Vec<Sample>>>,
-    batches: Vec<Vec<Sample>>,
+    senders: Vec<SyncSender<Batch>>,
+    batches: Vec<Batch>,
     ids: FxHashMap<u64, u32>,
     /// Samples whose series no record names; records this version does not read.
-    unknown: AtomicU64,
+    unknown: u64,
     skipped: u64,
+    /// Samples before it are not wanted.
+    oldest: i64,
+    /// Whether samples are read that came out of order.
+    out_of_order: bool,
+    /// The newest exemplars, as many as are kept.
+    exemplars: VecDeque<(Labels, Exemplar)>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(head: &'a Head, senders: Vec<SyncSender<Vec<Sample>>>) -> Self {
-        let batches = senders.iter().map(|_| Vec::with_capacity(BATCH)).collect();
-        Reading { head, senders, batches, ids: FxHashMap::default(), unknown: AtomicU64::new(0), skipped: 0 }
+    fn new(head: &'a Head, senders: Vec<SyncSender<Batch>>) -> Self {
+        let batches = senders.iter().map(|_| Batch::new()).collect();
+        let oldest = head.min_valid();
+        Reading {
+            head,
+            senders,
+            batches,
+            ids: FxHashMap::default(),
+            unknown: 0,
+            skipped: 0,
+            oldest,
+            out_of_order: false,
+            exemplars: VecDeque::new(),
+        }
     }
 
     fn read_all(&mut self) {
@@ -285,6 +335,11 @@ impl<'a> Reading<'a> {
                 self.lost(&wal::Error::Gap { dir: dir.clone(), before, after: segment });
             }
             head.replay.current.store(segment, Relaxed);
+            self.read_segment(&dir, segment);
+        }
+        self.out_of_order = true;
+        let dir = head.dir.join(WBL_DIR);
+        for &segment in &head.replay.wbl_segments {
             self.read_segment(&dir, segment);
         }
     }
@@ -308,18 +363,18 @@ impl<'a> Reading<'a> {
             }
             Ok(reader.torn_tail())
         });
-        match torn {
-            Ok(None) => {}
-            Ok(Some((_, offset))) => {
-                tracing::info!(
-                    segment,
-                    offset,
-                    "the write-ahead log ends within a record, as after a crash: cut there"
-                );
-                if let Err(error) = cut_torn_tail(&**disk, dir, segment, offset) {
-                    tracing::warn!(%error, "cannot cut the torn end of a segment");
-                }
-            }
+        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
+        let whole = torn.and_then(|torn| match torn {
+            None => Ok(()),
+            Some((segment, offset)) => Err(wal::Error::Corrupt {
+                path: wal::segment_path(dir, segment),
+                segment,
+                offset,
+                reason: "the segment ends within a record",
+            }),
+        });
+        match whole {
+            Ok(()) => {}
             Err(error) => {
                 self.lost(&error);
                 if let wal::Error::Corrupt { path, offset, .. } = &error
@@ -341,25 +396,21 @@ impl<'a> Reading<'a> {
                     Err(error) => tracing::error!(%error, series = %labels, "cannot replay a series"),
                 })
             }
-            Some(RecordType::Samples) => {
-                let Reading { ids, batches, senders, unknown, .. } = self;
-                let oldest = head.min_valid();
-                decode_samples(record, |reference, t, v| {
-                    let Some(&id) = ids.get(&reference) else {
-                        if t >= oldest {
-                            unknown.fetch_add(1, Relaxed);
-                        }
-                        return;
-                    };
-                    let worker = id as usize / PAGE_SLOTS % batches.len();
-                    let batch = &mut batches[worker];
-                    batch.push((id, t, v));
-                    if batch.len() == BATCH {
-                        let full = std::mem::replace(batch, Vec::with_capacity(BATCH));
-                        let _ = senders[worker].send(full); // a worker ends only after this side
-                    }
-                })
+            Some(RecordType::Samples | RecordType::SamplesV2) => {
+                decode_samples(record, |reference, t, v| self.sample(reference, t, v, None))
             }
+            Some(RecordType::Tombstones) => self.deletions(record),
+            Some(RecordType::Exemplars) => self.exemplars(record),
+            // Metadata is taken from scrapes; markers say what head chunk files hold, which are written anew from the log.
+            Some(RecordType::Metadata | RecordType::MmapMarkers) => Ok(()),
+            Some(
+                RecordType::HistogramSamples
+                | RecordType::FloatHistogramSamples
+                | RecordType::CustomBucketsHistogramSamples
+                | RecordType::CustomBucketsFloatHistogramSamples
+                | RecordType::HistogramSamplesV2
+                | RecordType::FloatHistogramSamplesV2,
+            ) => decode_histograms(record, |reference, t, _, h| self.sample(reference, t, 0.0, Some(h))),
             _ => {
                 self.skipped += 1;
                 Ok(())
@@ -376,16 +427,71 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn exemplars(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let limit = self.head.exemplars.limit();
+        let Record::Exemplars(all) = decode(record)? else { return Ok(()) };
+        for e in all.into_iter().filter(|_| limit > 0) {
+            let Some(&id) = self.ids.get(&e.ref_) else { continue };
+            if self.exemplars.len() == limit {
+                self.exemplars.pop_front();
+            }
+            let series = self.head.index.read().labels(id);
+            self.exemplars.push_back((series, Exemplar { labels: e.labels, t: e.t, v: e.v }));
+        }
+        Ok(())
+    }
+
+    fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
+        let oldest = self.oldest;
+        for deleted in all.into_iter().filter(|d| d.maxt >= oldest) {
+            match self.ids.get(&deleted.ref_) {
+                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
+                None => self.unknown += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a sample to the worker of its series.
+    #[inline]
+    fn sample(&mut self, reference: u64, t: i64, v: f64, histogram: Option<NativeHistogram>) {
+        let Some(&id) = self.ids.get(&reference) else {
+            if t >= self.oldest {
+                self.unknown += 1;
+            }
+            return;
+        };
+        if self.out_of_order {
+            let value = histogram.map_or(Value::Float(v), Value::Histogram);
+            if self.head.out_of_order.insert(id, t, value) == Inserted::AddedAndCut {
+                self.head.queue_full(vec![id]);
+            }
+            self.head.metrics.samples_replayed.fetch_add(1, Relaxed);
+            return;
+        }
+        let worker = id as usize / PAGE_SLOTS % self.batches.len();
+        let batch = &mut self.batches[worker];
+        if let Some(h) = histogram {
+            batch.histograms.push((batch.samples.len(), h));
+        }
+        batch.samples.push((id, t, v));
+        if batch.samples.len() == BATCH {
+            let full = std::mem::replace(batch, Batch::new());
+            let _ = self.senders[worker].send(full); // a worker ends only after this side
+        }
+    }
+
     fn hand_over(&mut self) {
         for (batch, sender) in self.batches.iter_mut().zip(&self.senders) {
-            if !batch.is_empty() {
-                let _ = sender.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
+            if !batch.samples.is_empty() {
+                let _ = sender.send(std::mem::replace(batch, Batch::new()));
             }
         }
     }
 
     fn finish(self) {
-        let unknown = self.unknown.into_inner();
+        let unknown = self.unknown;
         if unknown > 0 || self.skipped > 0 {
             tracing::warn!(
                 samples_without_series = unknown,
@@ -394,6 +500,7 @@ impl<'a> Reading<'a> {
             );
         }
         self.head.metrics.wal_unknown_samples.fetch_add(unknown, Relaxed);
+        self.head.exemplars.prepend(self.exemplars);
         self.head.old_refs.lock().ids = self.ids;
     }
 }

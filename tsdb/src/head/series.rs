@@ -5,8 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::chunk::XorChunk;
+use model::NativeHistogram;
+
 use crate::chunk::head_file::HeadChunkRef;
+use crate::chunk::{Encoding, HistogramChunk, XorChunk};
 
 /// Series on a page: enough to spread the page's cost, few enough that the series of one pod, which are created and end
 /// together, free whole pages.
@@ -66,13 +68,41 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) full: Vec<FullChunk>,
-    pub(crate) open: XorChunk,
+    open: Open,
     /// First time of the open chunk.
     open_min: i64,
     /// The open chunk ends before `open_min + open_span`.
     open_span: u32,
+    /// Time and value of the newest sample; for a histogram the value is the staleness mark, or 0.
     last: Option<(i64, f64)>,
 }
+
+/// The chunk that grows. Most series are floats, so histograms must not make them larger.
+#[derive(Debug)]
+enum Open {
+    Float(XorChunk),
+    Histogram(Box<OpenHistogram>),
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        Open::Float(XorChunk::new())
+    }
+}
+
+const _: () = assert!(size_of::<Open>() == size_of::<XorChunk>());
+
+#[derive(Debug, Default)]
+struct OpenHistogram {
+    chunk: HistogramChunk,
+    /// Whether the chunk's end was set from the size of its first histograms.
+    end_is_set: bool,
+}
+
+/// A chunk of histograms should have so many bytes, as in Prometheus.
+const HISTOGRAM_CHUNK_BYTES: usize = 1024;
+/// Fewer histograms than this make no chunk of their own, however large they are.
+const MIN_HISTOGRAMS: u16 = 10;
 
 /// A chunk that does not grow any more.
 #[derive(Clone, Debug)]
@@ -86,7 +116,7 @@ pub(crate) struct FullChunk {
 #[derive(Clone, Debug)]
 pub(crate) enum FullData {
     /// On its way to a head chunk file.
-    Memory(Arc<Vec<u8>>),
+    Memory(Encoding, Arc<Vec<u8>>),
     /// In a head chunk file.
     File(HeadChunkRef),
 }
@@ -125,13 +155,44 @@ impl Chain {
         self.last
     }
 
+    /// The newest sample, where it is a float that is still here.
+    pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
+        match &self.open {
+            Open::Float(chunk) if !chunk.is_empty() => self.last,
+            _ => None,
+        }
+    }
+
+    /// The newest sample's histogram; none where it is a float.
+    pub(crate) fn last_histogram(&self) -> Option<&NativeHistogram> {
+        match &self.open {
+            Open::Float(_) => None,
+            Open::Histogram(open) => open.chunk.last(),
+        }
+    }
+
     /// What would become of a sample.
     #[inline]
     pub(crate) fn check(&self, t: i64, v: f64) -> Outcome {
         match self.last {
             Some((last, _)) if t < last => Outcome::OutOfOrder,
             Some((last, value)) if t == last => {
-                if value.to_bits() == v.to_bits() {
+                if value.to_bits() == v.to_bits() && matches!(self.open, Open::Float(_)) {
+                    Outcome::Repeated
+                } else {
+                    Outcome::Duplicate
+                }
+            }
+            _ => Outcome::Appended,
+        }
+    }
+
+    /// What would become of a histogram.
+    pub(crate) fn check_histogram(&self, t: i64, h: &NativeHistogram) -> Outcome {
+        match self.last {
+            Some((last, _)) if t < last => Outcome::OutOfOrder,
+            Some((last, _)) if t == last => {
+                if self.last_histogram().is_some_and(|known| known.same(h)) {
                     Outcome::Repeated
                 } else {
                     Outcome::Duplicate
@@ -148,33 +209,108 @@ impl Chain {
         if outcome != Outcome::Appended {
             return outcome;
         }
-        let samples = self.open.num_samples();
+        let samples = match &self.open {
+            Open::Float(chunk) => chunk.num_samples(),
+            Open::Histogram(_) => u16::MAX, // ends, whatever it has
+        };
         if samples > 0
             && (samples >= rule.samples || t.wrapping_sub(self.open_min) >= i64::from(self.open_span))
+            && self.cut()
         {
-            self.cut();
             outcome = Outcome::AppendedAndCut;
         }
-        if self.open.is_empty() {
+        if let Open::Histogram(_) = self.open {
+            self.open = Open::default();
+        }
+        let Open::Float(chunk) = &mut self.open else { return outcome };
+        if chunk.is_empty() {
             self.open_min = t;
             self.open_span = rule.span(t);
         }
-        self.open.append(t, v);
+        chunk.append(t, v);
         self.last = Some((t, v));
         outcome
     }
 
+    /// Appends a histogram where it is newer than all other samples.
+    pub(crate) fn append_histogram(&mut self, t: i64, h: &NativeHistogram, rule: CutRule) -> Outcome {
+        let mut outcome = self.check_histogram(t, h);
+        if outcome != Outcome::Appended {
+            return outcome;
+        }
+        if self.ends_before_histogram(t, rule) && self.cut() {
+            outcome = Outcome::AppendedAndCut;
+        }
+        if let Open::Float(_) = self.open {
+            self.open = Open::Histogram(Box::default());
+        }
+        let Open::Histogram(open) = &mut self.open else { return outcome };
+        let begins = open.chunk.is_empty();
+        let ended = open.chunk.append(t, h);
+        if begins || ended.is_some() {
+            open.end_is_set = false;
+            if let (Some((encoding, data)), Some((maxt, _))) = (ended, self.last) {
+                let data = FullData::Memory(encoding, Arc::new(data));
+                self.full.push(FullChunk { mint: self.open_min, maxt, data });
+                outcome = Outcome::AppendedAndCut;
+            }
+            self.open_min = t;
+            self.open_span = rule.span(t);
+        }
+        self.last = Some((t, if h.is_stale() { model::STALE_NAN } else { 0.0 }));
+        outcome
+    }
+
+    /// Whether the open chunk is long enough. One of histograms is measured in bytes: once it has a quarter of what it should, its end
+    /// is set so that the chunks of the range become about equal.
+    fn ends_before_histogram(&mut self, t: i64, rule: CutRule) -> bool {
+        let Open::Histogram(open) = &mut self.open else { return true };
+        let (samples, bytes) = (open.chunk.num_samples(), open.chunk.bytes().len());
+        if samples == 0 {
+            return false;
+        }
+        let range = rule.span(self.open_min);
+        if !open.end_is_set && bytes >= HISTOGRAM_CHUNK_BYTES / 4 {
+            open.end_is_set = true;
+            let so_far = self.last.map_or(0, |(last, _)| last - self.open_min) + 1;
+            let chunks = f64::from(range) * bytes as f64 / (so_far as f64 * HISTOGRAM_CHUNK_BYTES as f64);
+            if chunks > 1.0 {
+                self.open_span = (f64::from(range) / chunks.floor()) as u32;
+            }
+        }
+        let elapsed = t.wrapping_sub(self.open_min);
+        let is_long = elapsed >= i64::from(self.open_span) || bytes >= HISTOGRAM_CHUNK_BYTES * 2;
+        is_long && (samples >= MIN_HISTOGRAMS || elapsed >= i64::from(range))
+    }
+
     /// Ends the open chunk; true where there was one.
     pub(crate) fn cut(&mut self) -> bool {
-        let (Some((maxt, _)), false) = (self.last, self.open.is_empty()) else { return false };
-        let data = FullData::Memory(Arc::new(self.open.take()));
+        let (Some((maxt, _)), Some(_)) = (self.last, self.open_min()) else { return false };
+        let (encoding, data) = match &mut self.open {
+            Open::Float(chunk) => (Encoding::Xor, chunk.take()),
+            Open::Histogram(open) => (open.chunk.encoding(), open.chunk.take()),
+        };
+        let data = FullData::Memory(encoding, Arc::new(data));
         self.full.push(FullChunk { mint: self.open_min, maxt, data });
         true
     }
 
+    /// Gives spare room back: the series ended.
+    pub(crate) fn shrink(&mut self) {
+        self.full.shrink_to_fit();
+    }
+
+    /// The open chunk's encoding and data; empty where it holds nothing.
+    pub(crate) fn open_chunk(&self) -> (Encoding, &[u8]) {
+        match &self.open {
+            Open::Float(chunk) => (Encoding::Xor, chunk.bytes()),
+            Open::Histogram(open) => (open.chunk.encoding(), open.chunk.bytes()),
+        }
+    }
+
     /// First time of the open chunk.
     pub(crate) fn open_min(&self) -> Option<i64> {
-        (!self.open.is_empty()).then_some(self.open_min)
+        (!self.open_chunk().1.is_empty()).then_some(self.open_min)
     }
 
     /// First time of all.
@@ -184,12 +320,12 @@ impl Chain {
 
     /// Whether no sample is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.open.is_empty()
+        self.full.is_empty() && self.open_min().is_none()
     }
 
     /// How many chunks.
     pub(crate) fn num_chunks(&self) -> usize {
-        self.full.len() + usize::from(!self.open.is_empty())
+        self.full.len() + usize::from(self.open_min().is_some())
     }
 
     /// Drops the chunks that end before `mint`; the newest sample is remembered.
@@ -197,7 +333,10 @@ impl Chain {
         self.full.retain(|c| c.maxt >= mint);
         self.full.shrink_to_fit();
         if self.last.is_some_and(|(t, _)| t < mint) {
-            self.open.take();
+            match &mut self.open {
+                Open::Float(chunk) => drop(chunk.take()),
+                Open::Histogram(open) => drop(open.chunk.take()),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use super::series::PAGE_SLOTS;
+use super::series::{PAGE_SLOTS, State};
 use super::{Head, WAL_DIR};
 use crate::error::Error;
 use crate::wal::checkpoint;
@@ -30,11 +30,12 @@ impl Head {
             }
             if let Some(oldest) = state.chains().filter_map(|c| c.min_time()).min() {
                 self.min_time.fetch_min(oldest.max(mint), SeqCst);
-            } else if state.is_idle() {
+            } else if state.is_idle() && !self.out_of_order.has(id) {
                 idle.push(id);
             }
         });
         self.remove_idle(&idle);
+        self.deleted.truncate(mint, &idle);
         if self.min_time.load(SeqCst) == i64::MAX {
             // Nothing is left; what comes next may be of any time from `mint` on.
             let _log = self.log.lock();
@@ -54,7 +55,8 @@ impl Head {
         if let Some((mint, mark)) = *unneeded
             && self.isolation.is_past(mark)
         {
-            self.chunks.lock().truncate(mint)?;
+            let needed = self.out_of_order.first_file().unwrap_or(u32::MAX);
+            self.chunks.lock().truncate_before(mint, needed)?;
             *unneeded = None;
         }
         Ok(())
@@ -62,6 +64,15 @@ impl Head {
 
     /// Removes those of these series (rising) that are still idle.
     fn remove_idle(&self, candidates: &[u32]) {
+        self.remove_where(candidates, |_, state| state.is_idle());
+    }
+
+    /// Removes those of these series (rising) for which `may_go` says so, with the samples they have; returns them.
+    pub(super) fn remove_where(
+        &self,
+        candidates: &[u32],
+        mut may_go: impl FnMut(u32, &mut State) -> bool,
+    ) -> Vec<u32> {
         // Under the index's lock nobody can find a series by its labels; who found it before sees that it is dead.
         let mut index = self.index.write();
         let mut dead = Vec::new();
@@ -69,7 +80,7 @@ impl Head {
         self.with_series(candidates, |id, page, slot| {
             let Some(series) = page.series(slot) else { return };
             let mut state = series.state.lock();
-            if state.dead || !state.is_idle() {
+            if state.dead || self.out_of_order.has(id) || !may_go(id, &mut state) {
                 return;
             }
             state.dead = true;
@@ -79,7 +90,7 @@ impl Head {
             }
         });
         if dead.is_empty() {
-            return;
+            return dead;
         }
         index.remove(&dead);
         let mut pages = self.pages.write();
@@ -89,12 +100,13 @@ impl Head {
         let left = pages.len();
         pages.shrink_to(left * 2);
         self.metrics.series_removed.fetch_add(dead.len() as u64, Relaxed);
+        dead
     }
 
     /// How many chunks are held.
     pub(crate) fn num_chunks(&self) -> u64 {
         let ids: Vec<u32> = self.index.read().ids().to_vec();
-        let mut chunks = 0;
+        let mut chunks = self.out_of_order.num_chunks();
         self.with_series(&ids, |_, page, slot| {
             if let Some(series) = page.series(slot) {
                 chunks += series.state.lock().chains().map(|c| c.num_chunks() as u64).sum::<u64>();
@@ -112,6 +124,7 @@ impl Head {
             let mut state = series.state.lock();
             let ended = state.pending == 0 && state.chain.last().is_some_and(|(_, v)| model::is_stale(v));
             if ended && state.chain.cut() {
+                state.chain.shrink();
                 full.push(id);
             }
         });
@@ -133,8 +146,11 @@ impl Head {
         let last = first + (last - first) * 2 / 3;
         let old_refs = self.old_refs.lock();
         let index = self.index.read();
-        let live: rustc_hash::FxHashSet<u32> = index.ids().iter().copied().collect();
+        let mut live: rustc_hash::FxHashSet<u32> = index.ids().iter().copied().collect();
         drop(index);
+        // later segments have samples of series that left early
+        self.left.lock().retain(|(_, segment)| *segment > last);
+        live.extend(self.left.lock().iter().map(|(id, _)| *id));
         let keep = |reference: u64| {
             let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
             id.is_some_and(|id| live.contains(&id))
@@ -145,7 +161,7 @@ impl Head {
         checkpoint::remove_before(&*self.disk, &wal_dir, last)?;
         self.metrics.checkpoints.fetch_add(1, Relaxed);
         let mut old_refs = self.old_refs.lock();
-        if old_refs.newest < mint && self.replay.status().max <= last {
+        if old_refs.newest < mint && self.replay.status().max <= last && !self.out_of_order.any() {
             // No sample under an old number is left anywhere.
             old_refs.ids = Default::default();
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::Labels;
 
 use crate::block::{Block, ChunkMeta, Interval};
-use crate::chunk::{Encoding, decode_xor};
+use crate::chunk::{Columns, FloatColumns, HistogramForm};
 use crate::error::Error;
 use crate::head::read::{HeadPart, View};
 
@@ -26,7 +26,11 @@ pub(crate) enum Part {
 impl Part {
     fn starts(&self) -> i64 {
         match self {
-            Part::Head(part, _) => part.chunks.first().map_or(i64::MAX, |c| c.mint),
+            Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
+            Part::Head(part, _) => {
+                let late = part.out_of_order.iter().map(|c| c.mint);
+                part.chunks.first().map(|c| c.mint).into_iter().chain(late).min().unwrap_or(i64::MAX)
+            }
             Part::Block { chunks, .. } => chunks.first().map_or(i64::MAX, |c| c.mint),
         }
     }
@@ -43,108 +47,75 @@ impl SeriesEntry {
         &self.labels
     }
 
-    /// Appends the samples with `mint <= t <= maxt` (milliseconds), rising, each time once.
+    /// Appends the samples with `mint <= t <= maxt` (milliseconds), rising, each time once, of a series of floats.
     ///
     /// # Errors
-    /// Where a chunk is damaged, cannot be read, or holds native histograms. The vectors then hold a part of the samples.
+    /// As [`SeriesEntry::read_columns`], and where a sample is a native histogram. The vectors then hold a part of the samples.
     pub fn read(&self, mint: i64, maxt: i64, ts: &mut Vec<i64>, vs: &mut Vec<f64>) -> Result<(), Error> {
-        let start = ts.len();
+        let mut out =
+            FloatColumns { ts: std::mem::take(ts), vs: std::mem::take(vs), ..FloatColumns::default() };
+        let read = self.read_columns(mint, maxt, &mut out);
+        let has_histograms = !out.histograms.is_empty();
+        (*ts, *vs) = (out.ts, out.vs);
+        read?;
+        if has_histograms { Err(Error::Histogram { series: self.labels.to_string() }) } else { Ok(()) }
+    }
+
+    /// Appends the samples with `mint <= t <= maxt` (milliseconds), floats and histograms, rising, each time once.
+    ///
+    /// # Errors
+    /// Where a chunk is damaged or cannot be read. The columns then hold a part of the samples.
+    pub fn read_columns<H: HistogramForm>(
+        &self,
+        mint: i64,
+        maxt: i64,
+        out: &mut Columns<H>,
+    ) -> Result<(), Error> {
+        let start = out.len();
         let mut rising = true;
         for part in &self.parts {
             match part {
                 Part::Head(part, view) => {
-                    let range = (mint, maxt.min(part.visible_to));
-                    for chunk in part.chunks.iter().filter(|c| c.mint <= range.1 && c.maxt >= mint) {
-                        let at = ts.len();
-                        chunk.read(&view.reader, range, (ts, vs), &self.labels)?;
-                        rising &= continues(ts, start, at);
+                    if let Some((t, v)) = part.newest.filter(|(t, _)| mint <= *t && *t <= maxt) {
+                        let at = out.len();
+                        out.push_float(t, v);
+                        rising &= continues(&out.ts, start, at);
+                    }
+                    let in_order = part.chunks.iter().map(|c| (c, maxt.min(part.visible_to)));
+                    let all = in_order.chain(part.out_of_order.iter().map(|c| (c, maxt)));
+                    for (chunk, maxt) in all.filter(|(c, to)| c.mint <= *to && c.maxt >= mint) {
+                        let range = (mint, maxt);
+                        let at = out.len();
+                        chunk.read(&view.reader, range, out, &self.labels)?;
+                        if !part.deleted.is_empty() {
+                            out.retain_from(at, |t| !part.deleted.iter().any(|d| d.contains(t)));
+                        }
+                        rising &= continues(&out.ts, start, at);
                     }
                 }
                 Part::Block { block, chunks, deleted } => {
                     for chunk in chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint) {
-                        let at = ts.len();
-                        self.read_chunk(block, chunk, (mint, maxt), (ts, vs))?;
-                        drop_deleted(deleted, at, ts, vs);
-                        rising &= continues(ts, start, at);
+                        let at = out.len();
+                        let (encoding, data) = block.chunk(chunk.ref_)?;
+                        out.read_chunk(encoding, data, mint, maxt).map_err(|e| {
+                            block.damaged_chunk(chunk.ref_, format!("series {}: {e}", self.labels))
+                        })?;
+                        if !deleted.is_empty() {
+                            out.retain_from(at, |t| !deleted.iter().any(|d| d.contains(t)));
+                        }
+                        rising &= continues(&out.ts, start, at);
                     }
                 }
             }
         }
         if !rising {
-            let (mut tail_ts, mut tail_vs) = (ts.split_off(start), vs.split_off(start));
-            in_order(&mut tail_ts, &mut tail_vs);
-            ts.append(&mut tail_ts);
-            vs.append(&mut tail_vs);
+            out.sort_from(start);
         }
         Ok(())
-    }
-
-    fn read_chunk(
-        &self,
-        block: &Block,
-        chunk: &ChunkMeta,
-        (mint, maxt): (i64, i64),
-        (ts, vs): (&mut Vec<i64>, &mut Vec<f64>),
-    ) -> Result<(), Error> {
-        let (encoding, data) = block.chunk(chunk.ref_)?;
-        if encoding != Encoding::Xor {
-            return Err(Error::Histogram { series: self.labels.to_string() });
-        }
-        decode_xor(data, mint, maxt, ts, vs).map_err(|source| Error::Chunk {
-            series: self.labels.to_string(),
-            mint: chunk.mint,
-            maxt: chunk.maxt,
-            source,
-        })
     }
 }
 
 /// Whether what was appended at `at` is newer than what was read before (from `start` on).
 fn continues(ts: &[i64], start: usize, at: usize) -> bool {
     at == start || at == ts.len() || ts[at - 1] < ts[at]
-}
-
-fn drop_deleted(deleted: &[Interval], from: usize, ts: &mut Vec<i64>, vs: &mut Vec<f64>) {
-    if deleted.is_empty() {
-        return;
-    }
-    let mut kept = from;
-    for i in from..ts.len() {
-        if !deleted.iter().any(|d| d.mint <= ts[i] && ts[i] <= d.maxt) {
-            (ts[kept], vs[kept]) = (ts[i], vs[i]);
-            kept += 1;
-        }
-    }
-    ts.truncate(kept);
-    vs.truncate(kept);
-}
-
-/// Sorts samples by time; of equal times the first stays.
-pub(crate) fn in_order(ts: &mut Vec<i64>, vs: &mut Vec<f64>) {
-    if ts.windows(2).all(|pair| pair[0] < pair[1]) {
-        return;
-    }
-    let mut samples: Vec<(i64, f64)> = ts.iter().copied().zip(vs.iter().copied()).collect();
-    samples.sort_by_key(|&(t, _)| t);
-    samples.dedup_by_key(|&mut (t, _)| t);
-    ts.clear();
-    vs.clear();
-    for (t, v) in samples {
-        ts.push(t);
-        vs.push(v);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn order_and_deletions() {
-        let (mut ts, mut vs) = (vec![3, 4, 1, 3], vec![30.0, 40.0, 10.0, 31.0]);
-        in_order(&mut ts, &mut vs);
-        assert_eq!((ts.as_slice(), vs.as_slice()), ([1, 3, 4].as_slice(), [10.0, 30.0, 40.0].as_slice()));
-        drop_deleted(&[Interval { mint: 2, maxt: 3 }], 0, &mut ts, &mut vs);
-        assert_eq!((ts, vs), (vec![1, 4], vec![10.0, 40.0]));
-    }
 }

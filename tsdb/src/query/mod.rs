@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 pub use entry::SeriesEntry;
 
-use crate::block::{Block, SeriesRef};
+use crate::block::{Block, SeriesRef, SymbolCache};
 use crate::db::Inner;
 use crate::error::Error;
 use crate::head::read::View;
@@ -49,18 +49,40 @@ impl Querier {
     }
 
     fn head_reaches(&self, maxt: i64) -> bool {
-        maxt >= self.db.head.held_from()
+        maxt >= self.db.head.held_from() || self.db.head.out_of_order.reaches(maxt)
     }
 
     /// The series that satisfy all matchers and have samples in `mint..=maxt` (milliseconds), in order of their labels.
     ///
     /// # Errors
     /// Where a block is damaged or cannot be read.
-    pub fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<SeriesEntry>>, Error> {
+    pub fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<SeriesEntry>, Error> {
+        self.select_for(matchers, (mint, maxt), false)
+    }
+
+    /// The same, of whose samples only the last at or before `maxt` counts: others may be missing from the answer.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    pub fn select_latest(
+        &self,
+        matchers: &[Matcher],
+        mint: i64,
+        maxt: i64,
+    ) -> Result<Vec<SeriesEntry>, Error> {
+        self.select_for(matchers, (mint, maxt), true)
+    }
+
+    fn select_for(
+        &self,
+        matchers: &[Matcher],
+        (mint, maxt): (i64, i64),
+        latest: bool,
+    ) -> Result<Vec<SeriesEntry>, Error> {
         let mut sources: Vec<Vec<(Labels, Part)>> = Vec::new();
         // The head first: what leaves it meanwhile is in a block by then.
         if self.head_reaches(maxt) {
-            let held = self.db.head.select(matchers, (mint, maxt), self.view.sees)?;
+            let held = self.db.head.select(matchers, (mint, maxt), self.view.sees, latest)?;
             sources.push(
                 held.into_iter()
                     .map(|(labels, part)| (labels, Part::Head(part, self.view.clone())))
@@ -177,14 +199,15 @@ fn select_block(
 ) -> Result<Vec<(Labels, Part)>, Error> {
     let mut found = Vec::new();
     let mut chunks = Vec::new();
+    let mut symbols = SymbolCache::default();
     for series in matchers::resolve(&BlockSource(block), matchers)? {
-        let labels = block.series(SeriesRef(series), &mut chunks)?;
+        let labels = block.series_with(SeriesRef(series), &mut chunks, &mut symbols)?;
         let within: Vec<_> = chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint).copied().collect();
         if within.is_empty() {
             continue;
         }
         let deleted = if block.has_tombstones() { block.tombstones(SeriesRef(series)) } else { Vec::new() };
-        if within.iter().all(|c| deleted.iter().any(|d| d.mint <= c.mint && c.maxt <= d.maxt)) {
+        if within.iter().all(|c| deleted.iter().any(|d| d.covers(c.mint, c.maxt))) {
             continue;
         }
         found.push((labels, Part::Block { block: block.clone(), chunks: within, deleted }));
@@ -193,7 +216,11 @@ fn select_block(
 }
 
 /// Joins what several places have of the same series; each source is in order of the labels.
-fn merge(sources: Vec<Vec<(Labels, Part)>>) -> Vec<Arc<SeriesEntry>> {
+fn merge(mut sources: Vec<Vec<(Labels, Part)>>) -> Vec<SeriesEntry> {
+    if sources.len() == 1 {
+        let only = sources.pop().unwrap_or_default();
+        return only.into_iter().map(|(labels, part)| SeriesEntry::new(labels, vec![part])).collect();
+    }
     let mut sources: Vec<_> =
         sources.into_iter().filter(|s| !s.is_empty()).map(|s| s.into_iter().peekable()).collect();
     let mut entries = Vec::with_capacity(sources.iter().map(|s| s.len()).max().unwrap_or(0));
@@ -223,7 +250,7 @@ fn merge(sources: Vec<Vec<(Labels, Part)>>) -> Vec<Arc<SeriesEntry>> {
             }
         }
         match taken {
-            Some(labels) => entries.push(Arc::new(SeriesEntry::new(labels, parts))),
+            Some(labels) => entries.push(SeriesEntry::new(labels, parts)),
             None => return entries,
         }
     }

@@ -26,7 +26,9 @@ pub struct CheckpointStats {
     pub exemplars: (u64, u64),
     /// Metadata kept, dropped.
     pub metadata: (u64, u64),
-    /// Records of histograms and of unknown types, which are kept as they are.
+    /// Native histograms kept, dropped.
+    pub histograms: (u64, u64),
+    /// Records of unknown types, which are kept as they are.
     pub whole_records: u64,
 }
 
@@ -98,7 +100,17 @@ pub fn remove_before(disk: &dyn Disk, wal_dir: &Path, segment: u32) -> Result<()
             disk.remove_dir_all(&dir)?;
         }
     }
-    for entry in disk.list(wal_dir)? {
+    remove_unfinished(disk, wal_dir)
+}
+
+/// Removes checkpoints that were left half-written.
+pub fn remove_unfinished(disk: &dyn Disk, wal_dir: &Path) -> Result<(), Error> {
+    let entries = match disk.list(wal_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.is_not_found() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    for entry in entries {
         if entry.is_dir && entry.name.starts_with("checkpoint.") && entry.name.ends_with(".tmp") {
             disk.remove_dir_all(&wal_dir.join(entry.name))?;
         }
@@ -196,6 +208,26 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
                         stats.metadata.1 += 1;
                     }
                 }
+            }
+            // Those with start timestamps: whole where any is wanted.
+            Record::Samples(all) => {
+                let wanted = all.iter().filter(|s| count(&mut stats.samples, s.t >= mint)).count();
+                if wanted > 0 {
+                    self.batch.extend_from_slice(record);
+                }
+            }
+            Record::Histograms(mut all) => {
+                all.retain(|h| count(&mut stats.histograms, h.t >= mint));
+                // one type a record; those with starts become those without
+                for kind in
+                    all.chunk_by(|a, b| RecordType::of_histogram(&a.h) == RecordType::of_histogram(&b.h))
+                {
+                    let begin = self.batch.len();
+                    let all = kind.iter().map(|h| (h.ref_, h.t, &h.h));
+                    records::encode_histograms(RecordType::of_histogram(&kind[0].h), all, &mut self.batch);
+                    self.end_record(begin);
+                }
+                return Ok(());
             }
             // Markers belong to the log of out-of-order samples, which has no checkpoints; the rest is kept whole.
             _ => {

@@ -101,7 +101,7 @@ pub enum Error {
     },
 }
 
-/// Numbers of the segments in a directory, rising. A missing directory has none.
+/// Numbers of the segments in a directory, rising; some may be missing in between. A missing directory has none.
 pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u32>, Error> {
     Ok(segments_with_len(disk, dir)?.into_iter().map(|(segment, _)| segment).collect())
 }
@@ -119,12 +119,15 @@ pub(crate) fn segments_with_len(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u32,
         .filter_map(|e| Some((e.name.parse().ok()?, e.len)))
         .collect();
     found.sort_unstable();
-    for pair in found.windows(2) {
-        if pair[0].0 + 1 != pair[1].0 {
-            return Err(Error::Gap { dir: dir.to_owned(), before: pair[0].0, after: pair[1].0 });
-        }
-    }
     Ok(found)
+}
+
+/// Says where a number is missing among rising ones.
+pub(crate) fn check_sequential(dir: &Path, segments: &[(u32, u64)]) -> Result<(), Error> {
+    match segments.windows(2).find(|pair| pair[0].0 + 1 != pair[1].0) {
+        Some(pair) => Err(Error::Gap { dir: dir.to_owned(), before: pair[0].0, after: pair[1].0 }),
+        None => Ok(()),
+    }
 }
 
 /// The file of a segment: eight digits.

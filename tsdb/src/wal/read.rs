@@ -66,6 +66,7 @@ impl SegmentsReader {
     pub fn range(disk: Arc<dyn Disk>, dir: &Path, first: u32, last: u32) -> Result<Self, Error> {
         let mut segments = super::segments_with_len(&*disk, dir)?;
         segments.retain(|(segment, _)| (first..=last).contains(segment));
+        super::check_sequential(dir, &segments)?;
         let bytes_total = segments.iter().map(|&(_, len)| len).sum();
         Ok(SegmentsReader {
             disk,

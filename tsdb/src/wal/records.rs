@@ -1,4 +1,8 @@
-//! What a record says: series, samples, deletions, exemplars, markers, metadata. See `docs/wal.md`.
+//! What a record says: series, samples, histograms, deletions, exemplars, markers, metadata. See `docs/wal.md`.
+
+mod histograms;
+
+pub use histograms::{HistogramRecord, decode_histograms, encode_histograms};
 
 use model::labels::Labels;
 
@@ -28,6 +32,12 @@ pub enum RecordType {
     CustomBucketsHistogramSamples = 9,
     /// Native histograms of floats, with custom buckets.
     CustomBucketsFloatHistogramSamples = 10,
+    /// Float samples with start timestamps.
+    SamplesV2 = 11,
+    /// Native histograms of integers, with start timestamps.
+    HistogramSamplesV2 = 12,
+    /// Native histograms of floats, with start timestamps.
+    FloatHistogramSamplesV2 = 13,
 }
 
 impl RecordType {
@@ -44,6 +54,9 @@ impl RecordType {
             8 => RecordType::FloatHistogramSamples,
             9 => RecordType::CustomBucketsHistogramSamples,
             10 => RecordType::CustomBucketsFloatHistogramSamples,
+            11 => RecordType::SamplesV2,
+            12 => RecordType::HistogramSamplesV2,
+            13 => RecordType::FloatHistogramSamplesV2,
             _ => return None,
         })
     }
@@ -130,8 +143,8 @@ pub enum Record {
     MmapMarkers(Vec<MmapMarkerRecord>),
     /// Metadata.
     Metadata(Vec<MetadataRecord>),
-    /// Native histograms: the record's bytes hold more than this version reads.
-    Histograms(RecordType),
+    /// Native histograms.
+    Histograms(Vec<HistogramRecord>),
     /// A type this version does not know: skip and count.
     Unknown(u8),
 }
@@ -236,7 +249,7 @@ pub fn decode(record: &[u8]) -> Result<Record, encoding::Error> {
             decode_series(record, |ref_, labels| all.push(SeriesRecord { ref_, labels }))?;
             Record::Series(all)
         }
-        Some(RecordType::Samples) => {
+        Some(RecordType::Samples | RecordType::SamplesV2) => {
             let mut all = Vec::new();
             decode_samples(record, |ref_, t, v| all.push(SampleRecord { ref_, t, v }))?;
             Record::Samples(all)
@@ -245,7 +258,11 @@ pub fn decode(record: &[u8]) -> Result<Record, encoding::Error> {
         Some(RecordType::Exemplars) => Record::Exemplars(exemplars(&mut r)?),
         Some(RecordType::MmapMarkers) => Record::MmapMarkers(mmap_markers(&mut r)?),
         Some(RecordType::Metadata) => Record::Metadata(metadata(&mut r)?),
-        Some(histograms) => Record::Histograms(histograms),
+        Some(_) => {
+            let mut all = Vec::new();
+            decode_histograms(record, |ref_, t, _, h| all.push(HistogramRecord { ref_, t, h }))?;
+            Record::Histograms(all)
+        }
         None => Record::Unknown(first),
     })
 }
@@ -257,6 +274,9 @@ fn expect_type(r: &mut Reader<'_>, expected: RecordType) -> Result<(), encoding:
 
 /// Decodes a record of samples without allocating: calls `each(ref, t, v)` in order. Samples before damage are delivered.
 pub fn decode_samples(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Result<(), encoding::Error> {
+    if RecordType::of(record) == Some(RecordType::SamplesV2) {
+        return decode_samples_v2(record, |ref_, t, _, v| each(ref_, t, v));
+    }
     let mut r = Reader::new(record);
     expect_type(&mut r, RecordType::Samples)?;
     if r.is_at_end() {
@@ -269,6 +289,76 @@ pub fn decode_samples(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Res
         each(ref_, t, r.f64("value")?);
     }
     Ok(())
+}
+
+/// Decodes a record of samples with start timestamps: calls `each(ref, t, start, v)`; a start of 0 is unknown.
+pub fn decode_samples_v2(
+    record: &[u8],
+    mut each: impl FnMut(u64, i64, i64, f64),
+) -> Result<(), encoding::Error> {
+    let mut r = Reader::new(record);
+    expect_type(&mut r, RecordType::SamplesV2)?;
+    if r.is_at_end() {
+        return Ok(());
+    }
+    let mut base = V2Base::read(&mut r)?;
+    each(base.ref_, base.first_t, base.st, r.f64("value")?);
+    while !r.is_at_end() {
+        let t = base.next(&mut r)?;
+        each(base.ref_, t, base.st, r.f64("value")?);
+    }
+    Ok(())
+}
+
+/// What the samples of a record of the second version are relative to.
+struct V2Base {
+    /// The series of the sample before.
+    ref_: u64,
+    first_t: i64,
+    first_st: i64,
+    /// The start of the sample before.
+    st: i64,
+}
+
+/// How a start timestamp is written.
+enum StartMark {
+    Unknown,
+    AsBefore,
+    /// Its difference to the first one.
+    Given(i64),
+}
+
+impl StartMark {
+    fn read(r: &mut Reader<'_>) -> Result<Self, encoding::Error> {
+        let invalid = r.invalid("start mark");
+        match r.u8("start mark")? {
+            0 => Ok(StartMark::Unknown),
+            1 => Ok(StartMark::AsBefore),
+            2 => Ok(StartMark::Given(r.varint("start timestamp")?)),
+            _ => Err(invalid),
+        }
+    }
+}
+
+impl V2Base {
+    /// Reads the begin of the first sample.
+    fn read(r: &mut Reader<'_>) -> Result<Self, encoding::Error> {
+        let ref_ = r.varint("first series")? as u64;
+        let (first_t, first_st) = (r.varint("first timestamp")?, r.varint("first start timestamp")?);
+        Ok(V2Base { ref_, first_t, first_st, st: first_st })
+    }
+
+    /// Reads the begin of a further sample; returns its time.
+    fn next(&mut self, r: &mut Reader<'_>) -> Result<i64, encoding::Error> {
+        self.ref_ = self.ref_.wrapping_add(r.varint("series")? as u64);
+        let t = self.first_t.wrapping_add(r.varint("timestamp")?);
+        self.st = match StartMark::read(r)? {
+            StartMark::Unknown => 0,
+            StartMark::AsBefore => self.st,
+            StartMark::Given(delta) => self.first_st.wrapping_add(delta),
+        };
+        Ok(t)
+    }
 }
 
 /// Decodes a record of series: calls `each(ref, labels)` in order.
@@ -426,6 +516,25 @@ mod tests {
     }
 
     #[test]
+    fn samples_of_the_second_version() {
+        let mut record = vec![11];
+        for (head, v) in [
+            (&[10, 4, 2][..], 1.0f64), // series 5, t 2, start 1
+            (&[2, 6, 1], 2.0),         // series 6, t 5, the same start
+            (&[1, 6, 0], 3.0),         // series 5, t 5, no start
+            (&[0, 8, 2, 6], 4.0),      // series 5, t 6, start 1 + 3
+        ] {
+            record.extend_from_slice(head);
+            record.extend_from_slice(&v.to_bits().to_be_bytes());
+        }
+        let mut found = Vec::new();
+        decode_samples_v2(&record, |ref_, t, st, v| found.push((ref_, t, st, v))).unwrap();
+        assert_eq!(found, [(5, 2, 1, 1.0), (6, 5, 1, 2.0), (5, 5, 0, 3.0), (5, 6, 4, 4.0)]);
+        record.extend_from_slice(&[0, 0, 3]);
+        assert!(decode_samples_v2(&record, |_, _, _, _| ()).is_err());
+    }
+
+    #[test]
     fn unsorted_labels_are_put_in_order() {
         let mut record = vec![1, 0, 0, 0, 0, 0, 0, 0, 1, 3];
         for text in ["b", "2", "a", "1", "c", ""] {
@@ -445,7 +554,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_never_panic(type_ in 0u8..12, mut record in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_never_panic(type_ in 0u8..15, mut record in proptest::collection::vec(any::<u8>(), 0..200)) {
             record.insert(0, type_);
             let _ = decode(&record);
         }

@@ -143,15 +143,18 @@ fn damage_costs_what_was_damaged() {
 }
 
 #[test]
-fn gaps_are_errors_and_other_files_do_not_count() {
+fn gaps_are_errors_until_they_are_filled_and_other_files_do_not_count() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["00000001", "00000002", "00000004.corrupt", "x"] {
         std::fs::write(dir.path().join(name), b"").unwrap();
     }
     assert_eq!(segments(&RealDisk, dir.path()).unwrap(), [1, 2]);
     std::fs::write(dir.path().join("00000004"), b"").unwrap();
-    let error = segments(&RealDisk, dir.path()).unwrap_err().to_string();
+    let error = SegmentsReader::open(disk(), dir.path(), 0).unwrap_err().to_string();
     assert!(error.ends_with("not sequential: 4 follows 2"), "{error}");
+    open(dir.path(), 1 << 20, Compression::None).log(&[b"new"]).unwrap();
+    assert_eq!(segments(&RealDisk, dir.path()).unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(read_all(dir.path()).unwrap(), [b"new"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
@@ -11,6 +12,8 @@ use crate::encoding::crc32c;
 
 /// A batch buffer above this size is given back after the write: an idle log costs little memory.
 const KEEP_BUFFER: usize = 1 << 20;
+/// So many missing segments are replaced by empty ones; more than that no crash has lost.
+const MAX_GAP: u32 = 1000;
 
 /// A log that is being written.
 pub struct Wal {
@@ -29,6 +32,8 @@ pub struct Wal {
     batch: Vec<u8>,
     /// A failed write may have left bytes behind the end: cut them before the next one.
     torn: bool,
+    /// Syncing failed since [`Wal::begin_anew_after_failed_sync`] was called.
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Wal {
@@ -43,6 +48,7 @@ impl Wal {
     /// `<segment>.torn`: no program that reads the log later takes it for damage.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: WalOptions) -> Result<Self, Error> {
         disk.create_dir_all(dir)?;
+        fill_gaps(&*disk, dir)?;
         let mut closed = super::segments_with_len(&*disk, dir)?;
         let segment = match closed.last_mut() {
             Some((last, len)) => {
@@ -51,7 +57,15 @@ impl Wal {
             }
             None => 0,
         };
+        // The process before may have been killed before its last sync: what it left in the page cache is made durable with the rest.
         let unsynced = Arc::new(Mutex::new(Vec::new()));
+        if let Some(parent) = dir.parent() {
+            unsynced.lock().push(dir_syncer(&disk, parent));
+        }
+        for &(segment, _) in &closed {
+            let path = segment_path(dir, segment);
+            unsynced.lock().push(Arc::new(PathSyncer { disk: Arc::clone(&disk), path }));
+        }
         let file = begin_segment(&disk, dir, segment, &unsynced)?;
         let pages = options.segment_size.div_ceil(PAGE_SIZE as u64).max(1);
         Ok(Wal {
@@ -62,6 +76,7 @@ impl Wal {
             unsynced,
             batch: Vec::new(),
             torn: false,
+            sync_failed: Arc::default(),
             compressor: Compressor::new(options.compression),
             segment_size: pages * PAGE_SIZE as u64,
             dir: dir.to_owned(),
@@ -97,6 +112,17 @@ impl Wal {
         Ok(())
     }
 
+    /// Where syncing failed since the last call: begins a new segment, and says that what was logged before may be lost, with whatever
+    /// later records refer to. The kernel does not write again what it could not write then, and readers stop at such a hole.
+    pub fn begin_anew_after_failed_sync(&mut self) -> Result<bool, Error> {
+        if !self.sync_failed.load(SeqCst) {
+            return Ok(false);
+        }
+        self.next_segment()?;
+        self.sync_failed.store(false, SeqCst);
+        Ok(true)
+    }
+
     /// Makes all that was logged durable.
     pub fn sync(&mut self) -> Result<(), Error> {
         Ok(self.syncer().sync()?)
@@ -104,7 +130,11 @@ impl Wal {
 
     /// Makes all that has been logged until now durable, without holding the log meanwhile: call its `sync` from another thread.
     pub fn syncer(&self) -> Arc<dyn Syncer> {
-        Arc::new(LogSyncer { old: Arc::clone(&self.unsynced), present: self.file.syncer() })
+        Arc::new(LogSyncer {
+            old: Arc::clone(&self.unsynced),
+            present: self.file.syncer(),
+            failed: Arc::clone(&self.sync_failed),
+        })
     }
 
     /// Ends the present segment and begins the next; returns the new one's number. The old one is made durable by the next
@@ -167,8 +197,27 @@ fn begin_segment(
     unsynced: &Mutex<Vec<Arc<dyn Syncer>>>,
 ) -> Result<Box<dyn File>, Error> {
     let file = disk.create(&segment_path(dir, segment))?;
-    unsynced.lock().push(Arc::new(DirSyncer { disk: Arc::clone(disk), dir: dir.to_owned() }));
+    unsynced.lock().push(dir_syncer(disk, dir));
     Ok(file)
+}
+
+fn dir_syncer(disk: &Arc<dyn Disk>, dir: &Path) -> Arc<dyn Syncer> {
+    Arc::new(DirSyncer { disk: Arc::clone(disk), dir: dir.to_owned() })
+}
+
+/// Puts empty segments where a power cut took the names of some: a log's numbers must follow each other, for Prometheus too. What is lost
+/// is reported where it is replayed.
+fn fill_gaps(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let segments = super::segments_with_len(disk, dir)?;
+    for pair in segments.windows(2) {
+        let missing = pair[0].0 + 1..pair[1].0;
+        if missing.len() <= MAX_GAP as usize {
+            for segment in missing {
+                disk.create(&segment_path(dir, segment))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Pads the present segment to a whole page and begins the next.
@@ -311,15 +360,39 @@ impl Syncer for DirSyncer {
     }
 }
 
+/// Syncs a file that is not open; one that was removed needs it no more.
+#[derive(Debug)]
+struct PathSyncer {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl Syncer for PathSyncer {
+    fn sync(&self) -> Result<(), disk::Error> {
+        match self.disk.append(&self.path) {
+            Ok(file) => file.sync(),
+            Err(e) if e.is_not_found() => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
 /// Syncs what earlier segments left, then the present one.
 #[derive(Debug)]
 struct LogSyncer {
     old: Arc<Mutex<Vec<Arc<dyn Syncer>>>>,
     present: Arc<dyn Syncer>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Syncer for LogSyncer {
     fn sync(&self) -> Result<(), disk::Error> {
+        self.sync_all().inspect_err(|_| self.failed.store(true, SeqCst))
+    }
+}
+
+impl LogSyncer {
+    fn sync_all(&self) -> Result<(), disk::Error> {
         let old = self.old.lock().clone();
         for syncer in &old {
             syncer.sync()?;

@@ -3,11 +3,12 @@
 pub(crate) mod extended;
 pub(crate) mod over_time;
 pub(crate) mod rate;
+mod sliding;
 
 use super::column::{Column, Point};
 use super::context::{Ctx, Reference};
 use super::notes::for_metric;
-use super::window::{Samples, Window, slide};
+use super::window::{Grids, Samples, Window, slide};
 use crate::ast::{Boundary, PosRange};
 use rate::Kind;
 
@@ -57,7 +58,9 @@ impl Call<'_> {
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) samples: Samples,
-    pub(crate) resets: Vec<usize>,
+    pub(crate) grids: Grids,
+    resets: Vec<usize>,
+    kept: sliding::Kept,
 }
 
 /// Evaluates the function at all steps of one series whose samples are in `scratch`; returns the samples looked at.
@@ -68,7 +71,7 @@ pub(crate) fn evaluate(
     range: i64,
     col: &mut Column,
 ) -> u64 {
-    let Scratch { samples, resets } = scratch;
+    let Scratch { samples, grids, resets, kept } = scratch;
     let kind = match call.func {
         "rate" => Some(Kind { counter: true, per_second: true }),
         "increase" => Some(Kind { counter: true, per_second: false }),
@@ -78,41 +81,32 @@ pub(crate) fn evaluate(
     if call.boundary != Boundary::Inside {
         return extended(call, samples, reference, range, col, kind);
     }
+    let mixed = !samples.ht.is_empty();
+    if mixed && kind.is_none() {
+        return slide(samples, reference, range, |i, w| col.set(i, at_step(call, reference, i, &w)));
+    }
+    let grid = grids.at(&samples.ft, reference, range);
+    let mut touched = grid.touched;
     if let Some(kind) = kind {
-        let touched = rates(call, kind, samples, resets, reference, range, col);
-        note_non_counter(call, col);
-        return touched;
-    }
-    if samples.ht.is_empty() && matches!(call.func, "max_over_time" | "min_over_time") {
-        return extreme(call.func == "max_over_time", samples, reference, range, col);
-    }
-    slide(samples, reference, range, |i, w| {
-        let point = at_step(call, reference, i, &w);
-        col.set(i, point);
-    })
-}
-
-fn rates(
-    call: &Call<'_>,
-    kind: Kind,
-    samples: &Samples,
-    resets: &mut Vec<usize>,
-    reference: &Reference,
-    range: i64,
-    col: &mut Column,
-) -> u64 {
-    resets.clear();
-    if kind.counter {
-        rate::resets(samples, resets);
-    }
-    let mut next = 0;
-    slide(samples, reference, range, |i, w| {
-        if !w.ht.is_empty() {
-            col.set(i, rate::of_histograms(kind, &w, call));
-        } else if let Some(v) = rate::of_floats(kind, &w, samples, resets, &mut next) {
-            col.values[i] = v;
+        rate::resets(kind, samples, resets);
+        rate::of_floats(kind, samples, resets, grid, (reference, range), col);
+        if mixed {
+            // windows with a histogram have no rate of their numbers
+            touched = slide(samples, reference, range, |i, w| {
+                if !w.ht.is_empty() {
+                    col.set(i, rate::of_histograms(kind, &w, call));
+                }
+            });
         }
-    })
+        note_non_counter(call, col);
+    } else if !sliding::evaluate(call, samples, grid, kept, col) {
+        for (i, place) in grid.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {
+            let end = reference.time(i);
+            let window = samples.window((place.from(), place.to()), (0, 0), end - range, end);
+            col.set(i, at_step(call, reference, i, &window));
+        }
+    }
+    touched
 }
 
 /// Names of counters end so; else a rate is probably a mistake.
@@ -124,32 +118,6 @@ fn note_non_counter(call: &Call<'_>, col: &Column) {
         let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
         call.info(&format!("{text} {}", model::float::quote(call.metric)));
     }
-}
-
-/// Maximum or minimum with a queue of candidates: each sample enters and leaves once, however the windows overlap.
-fn extreme(max: bool, samples: &Samples, reference: &Reference, range: i64, col: &mut Column) -> u64 {
-    let mut queue: std::collections::VecDeque<usize> = std::collections::VecDeque::new();
-    let mut entered = 0;
-    let values = &samples.fv;
-    // NaN only wins against NaN
-    let beats = |a: f64, b: f64| b.is_nan() || if max { a >= b } else { a <= b };
-    slide(samples, reference, range, |i, w| {
-        let end = w.f_from + w.fv.len();
-        entered = entered.max(w.f_from);
-        while entered < end {
-            while queue.back().is_some_and(|last| beats(values[entered], values[*last])) {
-                queue.pop_back();
-            }
-            queue.push_back(entered);
-            entered += 1;
-        }
-        while queue.front().is_some_and(|first| *first < w.f_from) {
-            queue.pop_front();
-        }
-        if let Some(best) = queue.front() {
-            col.values[i] = values[*best];
-        }
-    })
 }
 
 fn extended(

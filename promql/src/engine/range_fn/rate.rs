@@ -5,8 +5,9 @@
 //! beyond where it would have been zero.
 
 use super::Call;
-use crate::engine::column::Point;
-use crate::engine::window::{Samples, Window};
+use crate::engine::column::{Column, Point};
+use crate::engine::context::Reference;
+use crate::engine::window::{Grid, Samples, Window};
 use crate::histogram;
 use model::FloatHistogram;
 use model::histogram::CounterReset;
@@ -20,8 +21,12 @@ pub(crate) struct Kind {
 }
 
 /// Where a series falls, found once: the indexes of numbers below the one before.
-pub(crate) fn resets(samples: &Samples, out: &mut Vec<usize>) {
+pub(crate) fn resets(kind: Kind, samples: &Samples, out: &mut Vec<usize>) {
     out.clear();
+    // most series never fall: all are looked at without a branch each
+    if !kind.counter || !samples.fv.windows(2).fold(false, |any, w| any | (w[1] < w[0])) {
+        return;
+    }
     let falls = samples.fv.windows(2).enumerate().filter(|(_, w)| w[1] < w[0]);
     out.extend(falls.map(|(i, _)| i + 1));
 }
@@ -42,51 +47,111 @@ fn hidden_by_resets(samples: &Samples, resets: &[usize], next: &mut usize, first
     hidden
 }
 
-/// Rate, increase or delta of a window without histograms.
-#[inline]
-pub(crate) fn of_floats(
-    kind: Kind,
-    w: &Window<'_>,
-    samples: &Samples,
-    resets: &[usize],
-    next: &mut usize,
-) -> Option<f64> {
-    let n = w.fv.len();
-    if n < 2 {
-        return None;
-    }
-    let mut result = w.fv[n - 1] - w.fv[0];
-    if kind.counter && !resets.is_empty() {
-        // a sum of its own would round differently from adding each in turn
-        let hidden = hidden_by_resets(samples, resets, next, w.f_from, w.f_from + n - 1);
-        if hidden != 0.0 {
-            result += hidden;
-        }
-    }
-    let at_zero = (kind.counter && result > 0.0 && w.fv[0] >= 0.0).then(|| w.fv[0] / result);
-    Some(result * stretch(kind, w, w.ft[0], w.ft[n - 1], n, at_zero))
+/// How an increase between samples becomes that of the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    /// By this, where the counter was not zero within the stretched part.
+    factor: f64,
+    /// The first value must be above the increase times this for that, with some room for rounding.
+    limit: f64,
 }
 
-/// The factor by which the increase between the samples becomes that of the window. `at_zero`: the first value as a
-/// share of the increase.
-fn stretch(kind: Kind, w: &Window<'_>, first: i64, last: i64, n: usize, at_zero: Option<f64>) -> f64 {
-    let sampled = (last - first) as f64 / 1000.0;
-    let mut to_start = (first - w.start) as f64 / 1000.0;
-    let mut to_end = (w.end - last) as f64 / 1000.0;
-    let average = sampled / (n - 1) as f64;
-    let threshold = average * 1.1;
-    if to_start >= threshold {
-        to_start = average / 2.0;
+/// Fills the grid's stretches. Series that are scraped regularly have the same one at most steps.
+fn fill_stretches(kind: Kind, grid: &mut Grid, samples: &Samples, reference: &Reference, range: i64) {
+    let mut last: Option<((usize, i64, i64, i64), Stretch)> = None;
+    let Grid { places, stretches, .. } = grid;
+    stretches.extend(places.iter().enumerate().map(|(i, place)| {
+        if place.len() < 2 {
+            return Stretch { factor: 1.0, limit: 0.0 };
+        }
+        let end = reference.time(i);
+        let (t0, t1) = (samples.ft[place.from()], samples.ft[place.to() - 1]);
+        let shape = (place.len(), t0 - (end - range), end - t1, t1 - t0);
+        match last {
+            Some((known, stretch)) if known == shape => stretch,
+            _ => {
+                let (start, n) = (end - range, place.len());
+                let sampled = (t1 - t0) as f64 / 1000.0;
+                let factor = stretch(kind, (start, end), (t0, t1), n, None);
+                let limit = to_start(start, t0, sampled / (n - 1) as f64) / sampled * (1.0 + 1e-9);
+                let stretch = Stretch { factor, limit };
+                last = Some((shape, stretch));
+                stretch
+            }
+        }
+    }));
+}
+
+/// Rate, increase or delta of numbers at all steps.
+pub(crate) fn of_floats(
+    kind: Kind,
+    samples: &Samples,
+    resets: &[usize],
+    grid: &mut Grid,
+    (reference, range): (&Reference, i64),
+    col: &mut Column,
+) {
+    if grid.stretches.is_empty() {
+        fill_stretches(kind, grid, samples, reference, range);
     }
+    let values = samples.fv.as_slice();
+    let mut next = 0;
+    let steps = grid.places.iter().zip(&grid.stretches).zip(&mut col.values);
+    for (i, ((place, by), out)) in steps.enumerate() {
+        let n = place.len();
+        if n < 2 {
+            continue;
+        }
+        let (first, last) = (place.from(), place.to() - 1);
+        let mut result = values[last] - values[first];
+        if kind.counter {
+            if !resets.is_empty() {
+                // a sum of its own would round differently from adding each in turn
+                let hidden = hidden_by_resets(samples, resets, &mut next, first, last);
+                if hidden != 0.0 {
+                    result += hidden;
+                }
+            }
+            let begin = values[first];
+            if result > 0.0 && begin >= 0.0 && begin <= result * by.limit {
+                let end = reference.time(i);
+                let times = (samples.ft[first], samples.ft[last]);
+                *out = result * stretch(kind, (end - range, end), times, n, Some(begin / result));
+                continue;
+            }
+        }
+        *out = result * by.factor;
+    }
+}
+
+/// How far before the first sample the increase is taken to go on, in seconds.
+fn to_start(start: i64, first: i64, average: f64) -> f64 {
+    let to_start = (first - start) as f64 / 1000.0;
+    if to_start >= average * 1.1 { average / 2.0 } else { to_start }
+}
+
+/// The factor by which the increase between the samples at `first` and `last` becomes that of the window from `start` to
+/// `end`. `at_zero`: the first value as a share of the increase.
+fn stretch(
+    kind: Kind,
+    (start, end): (i64, i64),
+    (first, last): (i64, i64),
+    n: usize,
+    at_zero: Option<f64>,
+) -> f64 {
+    let sampled = (last - first) as f64 / 1000.0;
+    let mut to_end = (end - last) as f64 / 1000.0;
+    let average = sampled / (n - 1) as f64;
+    let mut to_start = to_start(start, first, average);
     if let Some(share) = at_zero {
         to_start = to_start.min(sampled * share);
     }
-    if to_end >= threshold {
+    if to_end >= average * 1.1 {
         to_end = average / 2.0;
     }
     let mut factor = (sampled + to_start + to_end) / sampled;
     if kind.per_second {
-        factor /= (w.end - w.start) as f64 / 1000.0;
+        factor /= (end - start) as f64 / 1000.0;
     }
     factor
 }
@@ -106,7 +171,7 @@ pub(crate) fn of_histograms(kind: Kind, w: &Window<'_>, call: &Call<'_>) -> Poin
     };
     let first = &w.hv[0];
     let at_zero = (kind.counter && h.count > 0.0 && first.count >= 0.0).then(|| first.count / h.count);
-    let factor = stretch(kind, w, w.ht[0], w.ht[n - 1], n, at_zero);
+    let factor = stretch(kind, (w.start, w.end), (w.ht[0], w.ht[n - 1]), n, at_zero);
     histogram::scale(&mut h, factor);
     h.counter_reset = CounterReset::Gauge;
     Point::hist(histogram::compact(h))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use model::labels::Labels;
 
 use super::postings::Postings;
-use super::symbols::Symbols;
+use super::symbols::{SymbolCache, Symbols};
 use super::{HEADER, MAGIC, SERIES_ALIGN, TOC, Toc};
 use crate::block::{ChunkMeta, ChunkRef, Error, SeriesRef};
 use crate::disk::{Disk, Mapped};
@@ -225,13 +225,15 @@ impl Index {
     }
 
     /// A series' labels and chunks.
-    pub(in crate::block) fn series(
-        &self,
+    pub(in crate::block) fn series<'a>(
+        &'a self,
         ref_: SeriesRef,
         chunks: &mut Vec<ChunkMeta>,
+        symbols: Option<&mut SymbolCache<'a>>,
     ) -> Result<Labels, Error> {
         let (mut r, base) = self.entry(ref_)?;
-        let result = self.read_labels(&mut r).and_then(|labels| read_chunks(&mut r, chunks).map(|()| labels));
+        let result =
+            self.read_labels(&mut r, symbols).and_then(|labels| read_chunks(&mut r, chunks).map(|()| labels));
         result.map_err(|e| self.decoding(base, e))
     }
 
@@ -262,7 +264,11 @@ impl Index {
         .map_err(|e| self.decoding(base, e))
     }
 
-    fn read_labels(&self, r: &mut Reader<'_>) -> Result<Labels, encoding::Error> {
+    fn read_labels<'a>(
+        &'a self,
+        r: &mut Reader<'_>,
+        mut symbols: Option<&mut SymbolCache<'a>>,
+    ) -> Result<Labels, encoding::Error> {
         let invalid = r.invalid("labels");
         let count = r.uvarint("number of labels")?;
         let mut left = r.check_count(count, 2, "number of labels")?;
@@ -271,8 +277,9 @@ impl Index {
             while left > 0 {
                 left -= 1;
                 let pair = (|| {
-                    let name = self.symbols.get(&self.bytes, r.uvarint32("label name")?)?;
-                    let value = self.symbols.get(&self.bytes, r.uvarint32("label value")?)?;
+                    let (name, value) = (r.uvarint32("label name")?, r.uvarint32("label value")?);
+                    let name = self.symbols.get_cached(&self.bytes, name, symbols.as_deref_mut())?;
+                    let value = self.symbols.get_cached(&self.bytes, value, symbols.as_deref_mut())?;
                     let fits = name.len().max(value.len()) < MAX_LABEL_LEN;
                     if name > before && fits { Ok((name, value)) } else { Err(invalid) }
                 })();

@@ -88,6 +88,40 @@ impl Symbols {
     }
 }
 
+/// Symbols that were looked up last: neighbouring series have most of theirs in common.
+#[derive(Debug)]
+pub(crate) struct SymbolCache<'a>(Vec<(u32, &'a str)>);
+
+/// Symbols that a cache holds; a power of two.
+const CACHED: usize = 1024;
+
+impl Default for SymbolCache<'_> {
+    fn default() -> Self {
+        // a place is never asked for the number that marks it as empty: see `get_cached`
+        SymbolCache(vec![(u32::MAX, ""); CACHED])
+    }
+}
+
+impl Symbols {
+    /// The symbol of a number, from a cache where it is there.
+    #[inline]
+    pub(super) fn get_cached<'a>(
+        &self,
+        index: &'a [u8],
+        number: u32,
+        cache: Option<&mut SymbolCache<'a>>,
+    ) -> Result<&'a str, encoding::Error> {
+        let Some(cache) = cache else { return self.get(index, number) };
+        let place = &mut cache.0[number as usize % CACHED];
+        if place.0 == number && number != u32::MAX {
+            return Ok(place.1);
+        }
+        let symbol = self.get(index, number)?;
+        *place = (number, symbol);
+        Ok(symbol)
+    }
+}
+
 /// Collects symbols while series come in: each gets a number in order of appearance, and its place once all are sorted.
 #[derive(Debug, Default)]
 pub(super) struct SymbolSet {

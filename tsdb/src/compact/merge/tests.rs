@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::Histogram;
 use proptest::prelude::*;
 
 use super::*;
@@ -108,6 +109,101 @@ fn damage_in_a_parent_stops_the_compaction_and_leaves_nothing_behind() {
     let error = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &[block]).unwrap_err();
     assert!(error.to_string().contains("000001"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A block of one series with histograms, floats in between, from `samples`.
+fn write_mixed(dir: &Path, n: u128, samples: &Samples) -> Arc<Block> {
+    let ulid = Ulid::from_parts(1, n);
+    let mut writer = BlockWriter::create(disk(), dir, ulid).unwrap();
+    let mut chunks: Vec<(i64, i64, Encoding, Vec<u8>)> = Vec::new();
+    let Ok(()) = samples.encode(10, |mint, maxt, encoding, data| {
+        chunks.push((mint, maxt, encoding, data.to_vec()));
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let chunks: Vec<ChunkData<'_>> = chunks
+        .iter()
+        .map(|(mint, maxt, encoding, bytes)| ChunkData {
+            mint: *mint,
+            maxt: *maxt,
+            encoding: *encoding,
+            bytes,
+        })
+        .collect();
+    writer.add_series(&labels(0), &chunks).unwrap();
+    writer.finish(0, 2000, Compaction { level: 1, ..Compaction::default() }).unwrap();
+    Arc::new(Block::open(disk(), &dir.join(ulid.to_string())).unwrap())
+}
+
+fn read_mixed(block: &Block) -> Samples {
+    let (mut all, mut metas) = (Samples::default(), Vec::new());
+    for ref_ in block.all_postings().unwrap() {
+        block.series(ref_, &mut metas).unwrap();
+        for meta in &metas {
+            let (encoding, bytes) = block.chunk(meta.ref_).unwrap();
+            let from = all.len();
+            all.read_chunk(encoding, bytes, i64::MIN, i64::MAX).unwrap();
+            assert_eq!((meta.mint, meta.maxt), (all.ts[from], all.ts[all.len() - 1]));
+        }
+    }
+    all
+}
+
+/// Histograms whose counters grow and begin anew; at each seventh time a float.
+fn mixed(times: impl Iterator<Item = i64>, reset_at: i64) -> Samples {
+    let mut samples = Samples::default();
+    for t in times {
+        let count = if t < reset_at { t as u64 } else { (t - reset_at) as u64 };
+        let h = Histogram { count, zero_count: count, sum: t as f64, ..Histogram::default() };
+        if t % 7 == 0 { samples.push_float(t, t as f64) } else { samples.push_histogram(t, h.into()) }
+    }
+    samples
+}
+
+#[test]
+fn histograms_are_merged_sample_by_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = mixed(1..400, 250);
+    let parts = [
+        mixed((1..300).filter(|t| t % 2 == 0), 250),
+        mixed((1..400).filter(|t| t % 2 == 1 || *t >= 280), 250),
+    ];
+    let blocks = [write_mixed(dir.path(), 1, &parts[0]), write_mixed(dir.path(), 2, &parts[1])];
+    let ref_ = blocks[1].all_postings().unwrap().next().unwrap();
+    blocks[1].add_tombstones(&[(ref_, Interval { mint: 320, maxt: 333 })]).unwrap();
+    let mut expected = all.clone();
+    expected.retain_from(0, |t| !(320..=333).contains(&t));
+    let meta = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks).unwrap().unwrap();
+    let merged = Block::open(disk(), &dir.path().join(meta.ulid.to_string())).unwrap();
+    let read = read_mixed(&merged);
+    assert_eq!(read.ts, expected.ts);
+    assert!(read.iter().zip(expected.iter()).all(|(a, b)| a.1.same(&b.1)));
+    assert_eq!(meta.stats.num_float_samples, expected.ts.iter().filter(|t| *t % 7 == 0).count() as u64);
+    assert_eq!(meta.stats.num_samples, expected.len() as u64);
+}
+
+#[test]
+fn a_chunk_behind_a_deletion_does_not_say_that_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    // Chunks of ten: the second begins with a reset, the others go on.
+    let mut samples = Samples::default();
+    for t in 1..=40u64 {
+        let count = if t <= 10 { 1000 + t } else { t };
+        samples
+            .push_histogram(t as i64, Histogram { count, zero_count: count, ..Histogram::default() }.into());
+    }
+    let block = write_mixed(dir.path(), 1, &samples);
+    let flags = |block: &Block| {
+        let (mut metas, ref_) = (Vec::new(), block.all_postings().unwrap().next().unwrap());
+        block.series(ref_, &mut metas).unwrap();
+        metas.iter().map(|m| block.chunk(m.ref_).unwrap().1[2] >> 6).collect::<Vec<_>>()
+    };
+    let before = flags(&block);
+    assert_eq!(before[1], 0b10);
+    let ref_ = block.all_postings().unwrap().next().unwrap();
+    block.add_tombstones(&[(ref_, Interval { mint: 11, maxt: 20 })]).unwrap();
+    let meta = rewrite(&disk(), dir.path(), Ulid::from_parts(2, 0), &block).unwrap().unwrap();
+    let after = flags(&Block::open(disk(), &dir.path().join(meta.ulid.to_string())).unwrap());
+    assert_eq!(after, [before[0], 0b00, before[3]]);
 }
 
 proptest! {

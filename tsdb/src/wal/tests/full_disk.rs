@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::disk::{self, Disk, Entry, File, Mapped, RealDisk, Syncer};
+use crate::disk::{self, Disk, Entry, File, Lock, Mapped, RealDisk, Syncer};
 
 /// The real disk with room for so many bytes; what does not fit is written as far as it fits, and left there.
 #[derive(Clone, Debug)]
@@ -98,6 +98,9 @@ impl Disk for SmallDisk {
     }
     fn exists(&self, path: &Path) -> bool {
         RealDisk.exists(path)
+    }
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, disk::Error> {
+        RealDisk.lock(path)
     }
 }
 

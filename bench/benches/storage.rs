@@ -1,0 +1,155 @@
+//! The database: chunks encoded and decoded, series found by matchers, samples appended and read.
+
+use bench::database::{fill, labels, value};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use model::{MatchOp, Matcher};
+use runtime::clock::ManualClock;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tsdb::chunk::{DenseEncoder, XorChunk, decode_xor};
+use tsdb::{Db, Options};
+
+const START: i64 = 1_700_000_000_000 / 7_200_000 * 7_200_000;
+const STEP: i64 = 15_000;
+const SERIES: usize = 20_000;
+
+/// The kinds of series that [`value`] makes.
+const KINDS: [(&str, usize); 4] = [("whole", 0), ("broken", 1), ("gauge", 2), ("constant", 3)];
+
+fn columns(kind: usize, samples: usize) -> (Vec<i64>, Vec<f64>) {
+    (0..samples).map(|k| (START + k as i64 * STEP, value(kind, k))).unzip()
+}
+
+fn encode(ts: &[i64], vs: &[f64]) -> XorChunk {
+    let mut chunk = XorChunk::new();
+    ts.iter().zip(vs).for_each(|(t, v)| chunk.append(*t, *v));
+    chunk
+}
+
+fn chunks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("chunk");
+    group.throughput(Throughput::Elements(120));
+    for (name, kind) in KINDS {
+        let (ts, vs) = columns(kind, 120);
+        group.bench_function(format!("encode/{name}"), |b| b.iter(|| encode(&ts, &vs)));
+        let chunk = encode(&ts, &vs);
+        let (mut out_ts, mut out_vs) = (Vec::new(), Vec::new());
+        group.bench_function(format!("decode/{name}"), |b| {
+            b.iter(|| {
+                out_ts.clear();
+                out_vs.clear();
+                decode_xor(chunk.bytes(), i64::MIN, i64::MAX, &mut out_ts, &mut out_vs)
+            });
+        });
+        let mut dense = DenseEncoder::new();
+        group.bench_function(format!("compact/{name}"), |b| {
+            b.iter(|| {
+                let mut bytes = 0;
+                let keep = |_, _, _, data: &[u8]| {
+                    bytes += data.len();
+                    Ok::<_, Infallible>(())
+                };
+                dense.encode(&ts, &vs, keep).map(|()| bytes)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Three hours of history: one block, and a head.
+fn history(dir: &tempfile::TempDir) -> Arc<Db> {
+    let clock = ManualClock::at(START + 3 * 3_600_000);
+    let db = Db::open(dir.path(), Options::default(), clock).unwrap_or_else(|e| panic!("{e}"));
+    fill(&db, SERIES, 180, START, 60_000).unwrap_or_else(|e| panic!("{e:#}"));
+    db.maintain().unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(db.blocks().len(), 1, "what the benchmarks read is a block and a head");
+    db
+}
+
+fn matcher(op: MatchOp, name: &str, value: &str) -> Matcher {
+    Matcher::new(op, name, value).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn selections(c: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let db = history(&dir);
+    let end = START + 3 * 3_600_000;
+    let metric = || matcher(MatchOp::Equal, "__name__", "container_metric_07_total");
+    let cases = [
+        ("metric", vec![metric()]),
+        ("intersection", vec![metric(), matcher(MatchOp::Equal, "namespace", "namespace-3")]),
+        ("alternatives", vec![metric(), matcher(MatchOp::Regex, "namespace", "namespace-(3|5|7)")]),
+        ("prefix", vec![metric(), matcher(MatchOp::Regex, "pod", "deployment-1.+")]),
+        ("suffix", vec![metric(), matcher(MatchOp::Regex, "pod", ".*-(00001|00002)")]),
+        ("not", vec![metric(), matcher(MatchOp::NotEqual, "container", "container-1")]),
+        ("not_regex", vec![metric(), matcher(MatchOp::NotRegex, "pod", ".+-000.+")]),
+        ("names", vec![matcher(MatchOp::Regex, "__name__", "container_metric_0.+")]),
+    ];
+    for (place, from, to) in
+        [("head", end - 300_000, end), ("block", START, START + 300_000), ("both", START, end)]
+    {
+        let mut group = c.benchmark_group(format!("select/{place}"));
+        group.sample_size(20);
+        for (name, matchers) in &cases {
+            group.bench_function(*name, |b| b.iter(|| db.querier().select(matchers, from, to)));
+        }
+        group.finish();
+        let found = db.querier().select(&[metric()], from, to).unwrap_or_else(|e| panic!("{e}"));
+        let mut group = c.benchmark_group("read");
+        group.throughput(Throughput::Elements(found.len() as u64));
+        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        group.bench_function(place, |b| {
+            b.iter(|| {
+                for entry in &found {
+                    ts.clear();
+                    vs.clear();
+                    entry.read(from, to, &mut ts, &mut vs).unwrap_or_else(|e| panic!("{e}"));
+                }
+            });
+        });
+        group.finish();
+    }
+}
+
+fn appends(c: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let clock = ManualClock::at(START);
+    let db = Db::open(dir.path(), Options::default(), clock).unwrap_or_else(|e| panic!("{e}"));
+    let sets: Vec<_> = (0..1000).map(labels).collect();
+    let (mut refs, mut round) = (vec![0u64; sets.len()], 0);
+    let mut group = c.benchmark_group("append");
+    group.throughput(Throughput::Elements(sets.len() as u64));
+    group.sample_size(50);
+    group.bench_function("known", |b| {
+        b.iter(|| {
+            let mut appender = db.appender();
+            for (i, set) in sets.iter().enumerate() {
+                let t = START + round as i64 * 100;
+                refs[i] = appender.append(refs[i], set, t, value(i, round)).unwrap_or_else(|e| panic!("{e}"));
+            }
+            round += 1;
+            appender.commit()
+        });
+    });
+    let mut generation = 0;
+    group.bench_function("new", |b| {
+        b.iter_batched(
+            || {
+                generation += 1;
+                (0..1000).map(|i| labels(1_000_000 + generation * 1000 + i)).collect::<Vec<_>>()
+            },
+            |sets| {
+                let mut appender = db.appender();
+                for set in &sets {
+                    appender.append(0, set, START, 1.0).unwrap_or_else(|e| panic!("{e}"));
+                }
+                appender.commit()
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, chunks, selections, appends);
+criterion_main!(benches);

@@ -1,0 +1,79 @@
+//! A whole database that finds any bytes in one of its files: it starts, takes samples, and starts again with them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{Labels, MatchOp, Matcher};
+use testkit::{Loss, ManualClock, SimDisk};
+use tsdb::disk::Disk;
+use tsdb::{Db, Options};
+
+use super::wal;
+
+const DIR: &str = "/data";
+const NOW: i64 = 1_700_000_000_000;
+
+fn open(disk: &SimDisk) -> Arc<Db> {
+    let options = Options { background: false, wal_segment_size: 64 << 10, ..Options::default() };
+    let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), options, ManualClock::at(NOW));
+    let db = db.expect("damage does not stop the start");
+    db.replay();
+    db
+}
+
+/// All samples of a series can be read, or an error says why not.
+fn value(db: &Db, labels: &Labels, t: i64) -> Option<f64> {
+    let matcher = Matcher::new(MatchOp::Regex, "__name__", ".+").expect("a matcher");
+    let entries = db.querier().select(&[matcher], i64::MIN + 1, i64::MAX - 1).expect("the head can be read");
+    let mut found = None;
+    for entry in entries {
+        let (mut ts, mut vs) = (Vec::new(), Vec::new());
+        entry.read(i64::MIN + 1, i64::MAX - 1, &mut ts, &mut vs).expect("the head can be read");
+        if entry.labels() == labels {
+            found = ts.iter().position(|&at| at == t).map(|i| vs[i]);
+        }
+    }
+    found
+}
+
+fn starts_with(path: &str, data: &[u8]) {
+    let disk = SimDisk::new(1);
+    let path = Path::new(DIR).join(path);
+    disk.create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    disk.create(&path).and_then(|mut f| f.write(data)).expect("a file");
+    let labels = Labels::from_pairs([("__name__", "fuzz"), ("new", "yes")]);
+    let db = open(&disk);
+    let mut appender = db.appender();
+    // the log may hold samples of the far future, before which nothing is taken
+    let taken = appender.append(0, &labels, NOW, 4.5).is_ok();
+    appender.commit().expect("room");
+    drop(db);
+    disk.restart(Loss::Nothing);
+    let db = open(&disk);
+    if taken {
+        assert_eq!(value(&db, &labels, NOW), Some(4.5), "what was acknowledged is lost");
+    }
+}
+
+/// Any bytes as `head_refs.json`.
+pub fn head_refs(data: &[u8]) {
+    starts_with("head_refs.json", data);
+}
+
+/// A file as it is written.
+pub fn head_refs_seeds() -> Vec<Vec<u8>> {
+    let disk = SimDisk::new(1);
+    disk.create_dir_all(Path::new(DIR)).expect("a directory");
+    drop(open(&disk));
+    vec![disk.read(&Path::new(DIR).join("head_refs.json")).expect("a file")]
+}
+
+/// Any bytes as a segment of the log.
+pub fn replay(data: &[u8]) {
+    starts_with("wal/00000000", data);
+}
+
+/// The same as for the log alone.
+pub fn replay_seeds() -> Vec<Vec<u8>> {
+    wal::pages_seeds()
+}

@@ -1,0 +1,89 @@
+//! The write-ahead log: records, and the pages they stand in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::Labels;
+use testkit::SimDisk;
+use tsdb::disk::Disk;
+use tsdb::wal::read::{SegmentsReader, repair};
+use tsdb::wal::{Compression, Wal, WalOptions, records, segment_path};
+
+/// Any bytes decode to a record or an error.
+pub fn record(data: &[u8]) {
+    let _ = records::decode(data);
+    let _ = records::decode_samples(data, |_, _, _| {});
+    let _ = records::decode_series(data, |_, _| {});
+}
+
+/// A record of each kind that is written.
+pub fn record_seeds() -> Vec<Vec<u8>> {
+    let labels = Labels::from_pairs([("__name__", "up"), ("job", "a")]);
+    let mut all = vec![Vec::new(); 6];
+    records::encode_series_from([(1, &labels), (2, &labels)], &mut all[0]);
+    let samples: Vec<_> = (1..20)
+        .map(|i| records::SampleRecord { ref_: i, t: 1_700_000_000_000 + i as i64, v: i as f64 })
+        .collect();
+    records::encode_samples(&samples, &mut all[1]);
+    records::encode_tombstones(&[records::TombstoneRecord { ref_: 1, mint: 2, maxt: 3 }], &mut all[2]);
+    records::encode_exemplars(&[records::ExemplarRecord { ref_: 1, t: 5, v: 0.5, labels }], &mut all[3]);
+    let metadata = records::MetadataRecord { ref_: 1, type_: 1, unit: "s".into(), help: "h".into() };
+    records::encode_metadata(&[metadata], &mut all[4]);
+    records::encode_mmap_markers(&[records::MmapMarkerRecord { ref_: 1, mmap_ref: 9 }], &mut all[5]);
+    all
+}
+
+const DIR: &str = "/wal";
+
+/// Any bytes as a segment are read to the end with errors passed over, and opening for writing makes a log that reads well after repairs.
+pub fn pages(data: &[u8]) {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let dir = Path::new(DIR);
+    disk.create_dir_all(dir).expect("a directory");
+    disk.create(&segment_path(dir, 0)).and_then(|mut f| f.write(data)).expect("a segment");
+    let mut reader = SegmentsReader::open(Arc::clone(&disk), dir, 0).expect("a log");
+    loop {
+        match reader.next() {
+            Ok(None) => break,
+            Ok(Some(_)) => {}
+            Err(_) => reader.skip_damage().expect("the directory can be listed"),
+        }
+    }
+    let mut wal = Wal::open(Arc::clone(&disk), dir, WalOptions::default()).expect("a log");
+    wal.log(&[b"new"]).expect("a record");
+    loop {
+        let mut reader = SegmentsReader::open(Arc::clone(&disk), dir, 0).expect("a log");
+        let mut last = Vec::new();
+        let read = loop {
+            match reader.next() {
+                Ok(None) => break Ok(()),
+                Ok(Some(entry)) => last = entry.record.to_vec(),
+                Err(e) => break Err(e),
+            }
+        };
+        match read {
+            Ok(()) => {
+                assert_eq!(last, b"new");
+                break;
+            }
+            Err(e) => {
+                repair(&disk, dir, e).expect("a repaired log");
+            }
+        }
+    }
+}
+
+/// Segments as the writer makes them, with each compression.
+pub fn pages_seeds() -> Vec<Vec<u8>> {
+    let compressions = [Compression::None, Compression::Snappy, Compression::Zstd];
+    let segment = |compression| {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+        let options = WalOptions { compression, ..WalOptions::default() };
+        let mut wal = Wal::open(Arc::clone(&disk), Path::new(DIR), options).expect("a log");
+        for record in record_seeds() {
+            wal.log(&[&record, &record]).expect("a record");
+        }
+        disk.read(&segment_path(Path::new(DIR), 0)).expect("a segment")
+    };
+    compressions.into_iter().map(segment).collect()
+}

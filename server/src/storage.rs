@@ -1,0 +1,137 @@
+//! How the database is run: from flags, and from the section `storage` of the configuration, which counts more.
+
+use crate::Options;
+use config::prometheus::StorageConfig;
+
+/// What is kept where nothing says otherwise: 15 days.
+const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 60 * 60 * 1000;
+
+/// What is kept: each limit as the configuration has it, else as its flag has it.
+pub(crate) fn retention(flags: &Options, config: &StorageConfig) -> tsdb::Retention {
+    let section = config.tsdb.as_ref().and_then(|t| t.retention.as_ref());
+    let time = section.and_then(|r| r.time).map(config::Duration::as_ms).filter(|ms| *ms > 0);
+    let bytes = section.and_then(|r| r.size).map(config::Size::as_bytes).filter(|b| *b > 0);
+    let mut retention = tsdb::Retention {
+        time_ms: time.or(flags.retention_time.map(|t| t.0).filter(|ms| *ms > 0)),
+        bytes: bytes.or(flags.retention_size.map(|b| b.0).filter(|b| *b > 0)),
+        percentage: section.and_then(|r| r.percentage).filter(|p| *p > 0.0),
+    };
+    if retention == tsdb::Retention::default() {
+        retention.time_ms = Some(DEFAULT_RETENTION_MS);
+    }
+    retention
+}
+
+/// How much older than the newest sample a sample may be that comes out of order, milliseconds; 0: none is taken.
+pub(crate) fn out_of_order_window(config: &StorageConfig) -> i64 {
+    let window = config.tsdb.as_ref().and_then(|t| t.out_of_order_time_window);
+    window.map_or(0, config::Duration::as_ms).max(0)
+}
+
+/// The feature that stores exemplars.
+pub(crate) const EXEMPLAR_FEATURE: &str = "exemplar-storage";
+/// Exemplars that are kept where the configuration does not say how many.
+const DEFAULT_EXEMPLARS: i64 = 100_000;
+
+/// How many exemplars are kept: none without the feature.
+pub(crate) fn exemplar_limit(flags: &Options, config: &StorageConfig) -> usize {
+    if !flags.enable_feature.iter().any(|f| f == EXEMPLAR_FEATURE) {
+        return 0;
+    }
+    let limit = config.exemplars.as_ref().and_then(|e| e.max_exemplars).unwrap_or(DEFAULT_EXEMPLARS);
+    usize::try_from(limit).unwrap_or(0)
+}
+
+/// The limits as `/status/runtimeinfo` tells them: `15d or 1GiB or 30%`.
+pub(crate) fn retention_text(retention: &tsdb::Retention) -> String {
+    let limits = [
+        retention.time_ms.map(model::duration::format_ms),
+        retention.bytes.map(|b| config::Size::from_bytes(b).to_string()),
+        retention.percentage.map(|p| format!("{p}%")),
+    ];
+    limits.into_iter().flatten().collect::<Vec<_>>().join(" or ")
+}
+
+/// All options of the database.
+pub(crate) fn options(flags: &Options, config: &StorageConfig) -> tsdb::Options {
+    let defaults = tsdb::Options::default();
+    let compression = match flags.wal_compression_type.as_str() {
+        _ if flags.no_wal_compression => tsdb::wal::Compression::None,
+        "zstd" => tsdb::wal::Compression::Zstd,
+        "none" => tsdb::wal::Compression::None,
+        _ => tsdb::wal::Compression::Snappy,
+    };
+    tsdb::Options {
+        min_block_duration_ms: flags.min_block_duration.0,
+        max_block_duration_ms: flags.max_block_duration.map(|d| d.0),
+        retention: retention(flags, config),
+        wal_sync: flags.wal_sync.0,
+        wal_compression: compression,
+        wal_segment_size: flags.wal_segment_size.map_or(defaults.wal_segment_size, |size| size.0),
+        compaction: !flags.no_compaction,
+        overlapping_compaction: !flags.no_overlapping_compaction,
+        out_of_order_window_ms: out_of_order_window(config),
+        exemplar_limit: exemplar_limit(flags, config),
+        delay_compact_file: flags.delay_compact_file.clone().filter(|path| !path.as_os_str().is_empty()),
+        ..defaults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CommandLine;
+
+    fn flags(args: &[&str]) -> Options {
+        CommandLine::parse(args).unwrap().options
+    }
+
+    fn section(text: &str) -> StorageConfig {
+        config::prometheus::Config::parse(text, "test").unwrap().storage
+    }
+
+    #[test]
+    fn the_configuration_counts_more_than_flags_limit_by_limit() {
+        let none = StorageConfig::default();
+        for (args, config, expected) in [
+            (&[][..], &none, "15d"),
+            (&["--storage.tsdb.retention.time=0"], &none, "15d"),
+            (&["--storage.tsdb.retention.size=1GB"], &none, "1GiB"),
+            (
+                &["--storage.tsdb.retention.size=1GB", "--storage.tsdb.retention.time=20d"],
+                &section("storage: {tsdb: {retention: {time: 3d, percentage: 12.5}}}"),
+                "3d or 1GiB or 12.5%",
+            ),
+            (&[], &section("storage: {tsdb: {retention: {percentage: 30}}}"), "30%"),
+        ] {
+            assert_eq!(retention_text(&retention(&flags(args), config)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn flags_reach_the_database() {
+        let none = StorageConfig::default();
+        let plain = options(&flags(&[]), &none);
+        assert_eq!(plain.wal_compression, tsdb::wal::Compression::Snappy);
+        assert_eq!((plain.wal_sync, plain.compaction), (tsdb::WalSync::EverySecond, true));
+        assert_eq!(plain.max_block_duration(), 36 * 60 * 60 * 1000);
+        let set = options(
+            &flags(&[
+                "--no-storage.tsdb.wal-compression",
+                "--storage.tsdb.wal-compression-type=zstd",
+                "--storage.tsdb.wal-sync=always",
+                "--storage.tsdb.no-compaction",
+                "--no-storage.tsdb.allow-overlapping-compaction",
+                "--storage.tsdb.delay-compact-file.path=/x",
+                "--storage.tsdb.min-block-duration=2h",
+                "--storage.tsdb.max-block-duration=2h",
+            ]),
+            &none,
+        );
+        assert_eq!(set.wal_compression, tsdb::wal::Compression::None);
+        assert_eq!(set.wal_sync, tsdb::WalSync::Always);
+        assert!(!set.compaction && !set.overlapping_compaction && set.delay_compact_file.is_some());
+        assert_eq!(set.max_block_duration(), set.min_block_duration_ms);
+        assert!(CommandLine::parse(["--storage.tsdb.wal-sync=never"]).is_err());
+    }
+}

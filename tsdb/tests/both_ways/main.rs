@@ -1,0 +1,161 @@
+//! Directories that the real Prometheus wrote are opened here, and the reverse.
+//!
+//! `PROMETHEUS=/path/prometheus cargo test -p tsdb --test both_ways`. Without it each test says that it is skipped.
+#![allow(clippy::unwrap_used)] // a test ends where it fails
+
+mod data;
+mod peer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use data::{Series, floats_and_histograms};
+use model::{MatchOp, Matcher, NativeHistogram};
+use peer::{Prometheus, program};
+use runtime::clock::ManualClock;
+use tsdb::{Db, Options, Retention, Samples};
+
+/// The path of a peer, or the test ends with a word.
+macro_rules! peer_or_skip {
+    ($name:literal) => {
+        match program($name) {
+            Some(path) => path,
+            None => {
+                println!("skipped: the environment variable {} names no program", $name);
+                return;
+            }
+        }
+    };
+}
+
+fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
+    let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
+    let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
+        .unwrap();
+    while !db.replay_status().done {
+        std::thread::yield_now();
+    }
+    db
+}
+
+/// Appends all, a batch for each time.
+fn append(db: &Db, series: &[Series]) {
+    for (t, batch) in data::by_time(series) {
+        let mut appender = db.appender();
+        for (labels, value) in batch {
+            let done = match value {
+                model::Value::Float(v) => appender.append(0, labels, t, *v),
+                model::Value::Histogram(h) => appender.append_histogram(0, labels, t, h),
+            };
+            done.unwrap_or_else(|e| panic!("{labels} at {t}: {e}"));
+        }
+        appender.commit().unwrap();
+    }
+}
+
+fn read(db: &Db) -> Vec<Series> {
+    let all = [Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap()];
+    let querier = db.querier();
+    let entries = querier.select(&all, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(querier.warnings(), Vec::<String>::new());
+    let series = entries.iter().map(|entry| {
+        let mut samples = Samples::default();
+        entry.read_columns::<NativeHistogram>(i64::MIN, i64::MAX, &mut samples).unwrap();
+        Series { labels: entry.labels().clone(), samples: samples.iter().collect() }
+    });
+    series.collect()
+}
+
+#[track_caller]
+fn same(found: &[Series], expected: &[Series]) {
+    let names = |all: &[Series]| all.iter().map(|s| s.labels.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(found), names(expected));
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.samples.len(), expected.samples.len(), "samples of {}", expected.labels);
+        for (found, wanted) in found.samples.iter().zip(&expected.samples) {
+            assert_eq!(data::text(found), data::text(wanted), "{}", expected.labels);
+        }
+    }
+}
+
+#[test]
+fn prometheus_reads_what_pharos_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    let series = floats_and_histograms();
+    let db = open(dir.path(), &series, Options::default());
+    append(&db, &series);
+    db.maintain().unwrap();
+    assert!(!db.blocks().is_empty(), "long enough for a block");
+    same(&read(&db), &series);
+    // as a killed process leaves it: blocks, head chunks and a live log
+    drop(db);
+    peer::assert_reads(&prometheus, dir.path(), &series);
+}
+
+#[test]
+fn pharos_reads_what_prometheus_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let features = "--enable-feature=st-storage,xor2-encoding,histograms-st-encoding";
+    for flags in [&[][..], &[features]] {
+        let dir = tempfile::tempdir().unwrap();
+        let series = floats_and_histograms();
+        let (begin, end) = data::split(&series);
+        let server = Prometheus::start(&prometheus, dir.path(), "{}", flags);
+        server.write(&begin);
+        server.kill();
+        let db = open(dir.path(), &series, Options::default());
+        same(&read(&db), &begin);
+        append(&db, &end);
+        db.maintain().unwrap();
+        same(&read(&db), &series);
+        db.close().unwrap();
+        drop(db);
+        // and on with what both wrote
+        peer::assert_reads(&prometheus, dir.path(), &series);
+    }
+}
+
+const WINDOW: &str = "storage: {tsdb: {out_of_order_time_window: 10h}}\n";
+
+fn with_window() -> Options {
+    Options { out_of_order_window_ms: 10 * 3_600_000, ..Options::default() }
+}
+
+#[test]
+fn out_of_order_samples_prometheus_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    let series = floats_and_histograms();
+    let (begin, end) = data::split(&series);
+    let server = Prometheus::start(&prometheus, dir.path(), WINDOW, &[]);
+    server.write(&end);
+    server.write(&begin);
+    server.kill();
+    let db = open(dir.path(), &series, with_window());
+    same(&read(&db), &series);
+    // they leave the log for blocks
+    db.maintain().unwrap();
+    same(&read(&db), &series);
+    drop(db);
+    peer::assert_reads_with(&prometheus, dir.path(), WINDOW, &series);
+}
+
+#[test]
+fn out_of_order_samples_pharos_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    for maintain in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let series = floats_and_histograms();
+        let (begin, end) = data::split(&series);
+        let db = open(dir.path(), &series, Options { background: false, ..with_window() });
+        append(&db, &end);
+        append(&db, &begin);
+        if maintain {
+            db.maintain().unwrap();
+        }
+        same(&read(&db), &series);
+        drop(db);
+        peer::assert_reads_with(&prometheus, dir.path(), WINDOW, &series);
+    }
+}

@@ -1,0 +1,741 @@
+//! One history: random work on a database, until its process dies, again and again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use model::{
+    FloatHistogram, Histogram, Labels, MatchOp, Matcher, NativeHistogram, STALE_NAN, histogram::Span,
+};
+use testkit::{Loss, ManualClock, Random, SimDisk};
+use tsdb::disk::Disk;
+use tsdb::wal::Compression;
+use tsdb::{AppendError, Db, Options, Querier, Retention, SeriesEntry, WalSync};
+
+use super::model::{Batch, Model, Shown};
+use super::read;
+
+/// Short blocks, so that a history of minutes goes through many of them.
+pub(crate) const RANGE: i64 = 20_000;
+const START: i64 = 1_700_000_000_000;
+/// Where the database is.
+pub(crate) const DIR: &str = "/data";
+
+/// What happened in one or more histories.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) histories: u64,
+    pub(crate) kills: u64,
+    pub(crate) power_cuts: u64,
+    pub(crate) crashes_in_start: u64,
+    pub(crate) samples: u64,
+    pub(crate) changes: u64,
+    pub(crate) io_errors: u64,
+    pub(crate) full_disks: u64,
+    pub(crate) damaged_files: u64,
+    pub(crate) blocks: u64,
+    pub(crate) compactions: u64,
+    pub(crate) checkpoints: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) deletions: u64,
+    pub(crate) checks: u64,
+}
+
+impl Totals {
+    pub(crate) fn crashes(&self) -> u64 {
+        self.kills + self.power_cuts
+    }
+
+    pub(crate) fn add(&mut self, other: &Totals) {
+        self.histories += other.histories;
+        self.kills += other.kills;
+        self.power_cuts += other.power_cuts;
+        self.crashes_in_start += other.crashes_in_start;
+        self.samples += other.samples;
+        self.changes += other.changes;
+        self.io_errors += other.io_errors;
+        self.full_disks += other.full_disks;
+        self.damaged_files += other.damaged_files;
+        self.blocks += other.blocks;
+        self.compactions += other.compactions;
+        self.checkpoints += other.checkpoints;
+        self.snapshots += other.snapshots;
+        self.deletions += other.deletions;
+        self.checks += other.checks;
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} crashes in {} histories: {} kills, {} power cuts, {} of them while starting\n\
+             {} samples, {} changes on disk, {} blocks cut, {} compactions, {} checkpoints, {} snapshots, {} deletions, {} checks\n\
+             {} calls failed with EIO, {} times the disk was full, {} files were damaged",
+            self.crashes(),
+            self.histories,
+            self.kills,
+            self.power_cuts,
+            self.crashes_in_start,
+            self.samples,
+            self.changes,
+            self.blocks,
+            self.compactions,
+            self.checkpoints,
+            self.snapshots,
+            self.deletions,
+            self.checks,
+            self.io_errors,
+            self.full_disks,
+            self.damaged_files
+        )
+    }
+}
+
+/// A selection that is read later.
+struct Held {
+    querier: Querier,
+    entries: Vec<SeriesEntry>,
+    expected: Shown,
+}
+
+pub(crate) struct Run {
+    pub(crate) random: Random,
+    pub(crate) disk: SimDisk,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) options: Options,
+    pub(crate) db: Option<Arc<Db>>,
+    pub(crate) model: Model,
+    pub(crate) totals: Totals,
+    /// Whether calls may fail now without a crash.
+    pub(crate) faulty: bool,
+    refs: BTreeMap<Labels, u64>,
+    held: Vec<Held>,
+    /// A batch that came before the log was replayed, and whether it was acknowledged.
+    early: Option<(Batch, (u32, u32), bool)>,
+    /// Blocks that this run of the database has removed because of their size.
+    removed_by_size: u64,
+    now: i64,
+    tell: bool,
+    /// Many series with long labels: records that span pages.
+    wide: bool,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64, tell: bool) -> Self {
+        let mut random = Random::new(seed);
+        let disk = SimDisk::new(random.bits());
+        let clock = ManualClock::at(START);
+        disk.create_dir_all(Path::new(DIR)).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        disk.set_short_writes(*random.pick(&[0, 0, 10]));
+        if random.chance(10) {
+            disk.set_slow(10, 40, clock.clone());
+        }
+        let options = options(&mut random);
+        let wide = random.chance(10);
+        let totals = Totals { histories: 1, ..Totals::default() };
+        let run = Run {
+            random,
+            disk,
+            clock,
+            options,
+            db: None,
+            model: Model::new(),
+            totals,
+            faulty: false,
+            refs: BTreeMap::new(),
+            held: Vec::new(),
+            early: None,
+            removed_by_size: 0,
+            now: START,
+            tell,
+            wide,
+        };
+        run.say(|run| format!("options {:?}", run.options));
+        run
+    }
+
+    pub(crate) fn say(&self, what: impl FnOnce(&Self) -> String) {
+        if self.tell {
+            eprintln!("[{:>6}] {}", self.disk.changes(), what(self));
+        }
+    }
+
+    pub(crate) fn db(&self) -> &Arc<Db> {
+        self.db.as_ref().unwrap()
+    }
+
+    /// A whole history: several lives, each ended by a crash; perhaps damage at the end.
+    pub(crate) fn live(&mut self) {
+        self.try_open();
+        self.started(Loss::Nothing);
+        for _ in 0..2 + self.random.below(6) {
+            if self.random.chance(85) {
+                let within = *self.random.pick(&[10, 60, 60, 250, 1000]);
+                self.disk.crash_at(Some(self.disk.changes() + 1 + self.random.below(within)));
+            }
+            let mut steps = 20 + self.random.below(120);
+            while steps > 0 && !self.disk.has_crashed() {
+                self.step();
+                steps -= 1;
+            }
+            self.crash();
+        }
+        self.disk.crash_at(None);
+        self.check_all("at the end");
+        self.check_leftovers();
+        if self.random.chance(30) {
+            self.damage();
+        }
+        self.totals.changes += self.disk.changes();
+        self.count_metrics();
+    }
+
+    /// A history that ends within the given change, then goes on a little. False where it ended before.
+    pub(crate) fn live_until(&mut self, change: u64, steps: usize) -> bool {
+        self.disk.crash_at(Some(self.disk.changes() + change));
+        self.try_open();
+        for _ in 0..steps {
+            if self.disk.has_crashed() {
+                break;
+            }
+            self.step();
+        }
+        let crashed = self.disk.has_crashed();
+        self.crash();
+        for _ in 0..3 {
+            self.append();
+        }
+        self.sync();
+        self.close();
+        self.check_all("after the crash and a clean end");
+        self.check_leftovers();
+        self.totals.changes += self.disk.changes();
+        self.count_metrics();
+        crashed
+    }
+
+    pub(crate) fn step(&mut self) {
+        match self.random.below(100) {
+            0..52 => self.append(),
+            52..56 => self.append_badly(),
+            56..64 => self.sync(),
+            64..78 => self.maintain(),
+            78..80 => self.close_ended(),
+            80..84 => self.check_some(),
+            84..85 => self.check_all("in between"),
+            85..86 => self.clean(),
+            86..90 => self.hold(),
+            90..94 => self.release(),
+            94..95 => self.snapshot(),
+            95..96 => self.close(),
+            96..97 => self.io_errors(),
+            97..98 => self.full_disk(),
+            98..99 => self.delete(),
+            _ => self.append_across_maintenance(),
+        }
+    }
+
+    /// What became of a call: an error is in order only where the disk failed.
+    pub(crate) fn outcome<T, E: fmt::Display>(&self, what: &str, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.say(|_| format!("{what}: {error}"));
+                assert!(self.faulty || self.disk.has_crashed(), "{what}: {error}");
+                None
+            }
+        }
+    }
+
+    fn labels(&mut self) -> Labels {
+        let generation = if self.random.chance(80) { 0 } else { self.now / (RANGE * 2) };
+        let series = if self.wide { 300 } else { 12 };
+        let long = |i: u64| format!("{i}-{:x}", Random::new(i).bits()).repeat(8);
+        let i = self.random.below(series);
+        Labels::from_pairs([
+            ("__name__", self.random.pick(&["m0", "m0", "m1", "m1", "m2", "hi", "hf"]).to_string()),
+            ("i", if self.wide { long(i) } else { i.to_string() }),
+            ("pod", if generation == 0 { String::new() } else { format!("p{generation}") }),
+        ])
+    }
+
+    fn value(&mut self) -> f64 {
+        match self.random.below(20) {
+            0 => STALE_NAN,
+            1 => f64::NAN,
+            2 => f64::INFINITY,
+            n if n < 10 => n as f64,
+            _ => f64::from_bits(self.random.bits()),
+        }
+    }
+
+    /// A histogram of the series' kind, its buckets at random places.
+    fn histogram(&mut self, floats: bool) -> NativeHistogram {
+        let mut span = |at: i32| Span {
+            offset: at + self.random.below(3) as i32,
+            length: 1 + self.random.below(3) as u32,
+        };
+        let spans = vec![span(-1), span(1)];
+        let length = spans.iter().map(|s| s.length).sum::<u32>();
+        let counts: Vec<u64> = (0..length).map(|_| self.random.below(100)).collect();
+        let (zero_count, count) = (self.random.below(5), counts.iter().sum::<u64>());
+        let sum = self.random.below(1000) as f64 / 8.0;
+        let h = Histogram {
+            schema: self.random.below(3) as i32,
+            zero_threshold: 0.001,
+            zero_count,
+            count: count + zero_count,
+            sum,
+            positive_spans: spans,
+            positive_buckets: counts
+                .iter()
+                .scan(0, |last, &n| Some(n as i64 - std::mem::replace(last, n as i64)))
+                .collect(),
+            ..Histogram::default()
+        };
+        let h: NativeHistogram = if floats {
+            FloatHistogram::clone(&NativeHistogram::from(h).to_float()).into()
+        } else {
+            h.into()
+        };
+        if self.random.chance(5) { h.stale_like() } else { h }
+    }
+
+    pub(crate) fn advance(&mut self) {
+        self.now =
+            self.now.max(runtime::clock::Clock::now_ms(&*self.clock)) + 600 + self.random.below(6000) as i64;
+        self.clock.set(self.now);
+    }
+
+    /// Fills a batch; what it takes is acknowledged once it is committed.
+    fn fill(&mut self, appender: &mut tsdb::Appender) -> Batch {
+        let mut batch = Batch::new();
+        let size = if self.wide && self.random.chance(20) { 400 } else { 25 };
+        let mut last: BTreeMap<Labels, i64> = BTreeMap::new();
+        for _ in 0..self.random.below(size) {
+            let labels = self.labels();
+            // rising times per series within the batch; sometimes several
+            let t = match last.get(&labels) {
+                Some(_) if self.random.chance(80) => continue,
+                Some(t) => t + 1 + self.random.below(50) as i64,
+                None => self.now + self.random.below(400) as i64,
+            };
+            let reference = self.refs.get(&labels).copied().unwrap_or(0);
+            let name = labels.get("__name__");
+            let (result, bits) = if name.starts_with('h') {
+                let h = self.histogram(name == "hf");
+                (appender.append_histogram(reference, &labels, t, &h), read::fingerprint(&h))
+            } else {
+                let v = self.value();
+                (appender.append(reference, &labels, t, v), v.to_bits())
+            };
+            let Some(reference) = self.outcome("append", result) else { continue };
+            self.refs.insert(labels.clone(), reference);
+            last.insert(labels.clone(), t);
+            batch.push((labels, t, bits));
+        }
+        batch
+    }
+
+    fn wal_segment(&self) -> u32 {
+        self.db().sizes().wal_segment
+    }
+
+    fn commit(&mut self, appender: tsdb::Appender, batch: Batch) {
+        let before = self.wal_segment();
+        let result = appender.commit();
+        self.say(|_| format!("commit of {} samples: {result:?}", batch.len()));
+        match self.outcome("commit", result) {
+            Some(()) => {
+                self.totals.samples += batch.len() as u64;
+                self.model.commit(batch, (before, self.wal_segment()));
+                if self.options.wal_sync == WalSync::Always {
+                    self.model.synced();
+                }
+            }
+            None => self.model.refused.push(batch),
+        }
+    }
+
+    pub(crate) fn append(&mut self) {
+        self.advance();
+        let mut appender = self.db().appender();
+        let batch = self.fill(&mut appender);
+        if self.random.chance(5) {
+            appender.rollback();
+        } else {
+            self.commit(appender, batch);
+        }
+    }
+
+    /// A batch that is open while a block is cut: samples that the block would have had are refused one by one.
+    fn append_across_maintenance(&mut self) {
+        self.advance();
+        let mut appender = self.db().appender();
+        let batch = self.fill(&mut appender);
+        self.maintain();
+        self.commit(appender, batch);
+    }
+
+    /// Samples that must be refused, and repetitions that must not.
+    fn append_badly(&mut self) {
+        let Some(newest) = self.model.newest() else { return };
+        let at = self.random.index(self.model.series.len());
+        let labels = self.model.series.keys().nth(at).unwrap().clone();
+        let (t, bits) = self.model.newest_of(&labels).unwrap();
+        let mut appender = self.db().appender();
+        let too_old = appender.append(0, &labels, newest - RANGE, 1.0);
+        assert!(matches!(too_old, Err(AppendError::OutOfBounds)), "{too_old:?}");
+        if t > newest - RANGE / 2 && t >= self.cut_from() && labels.get("__name__").starts_with('m') {
+            let mut refused = |t, v| {
+                let result = appender.append(0, &labels, t, v);
+                let refused = matches!(
+                    result,
+                    Err(AppendError::Duplicate | AppendError::OutOfOrder | AppendError::OutOfBounds)
+                );
+                assert!(refused, "{labels} at {t}: {result:?}");
+            };
+            refused(t, 12.25);
+            refused(t - 1, 12.25);
+            let again = appender.append(0, &labels, t, f64::from_bits(bits));
+            assert!(matches!(again, Ok(_) | Err(AppendError::OutOfBounds)), "{again:?}");
+        }
+        let nameless = appender.append(0, &Labels::empty(), newest + 1, 1.0);
+        assert!(matches!(nameless, Err(AppendError::InvalidLabels(_))), "{nameless:?}");
+        self.commit(appender, Batch::new());
+    }
+
+    pub(crate) fn sync(&mut self) {
+        let result = self.db().sync();
+        self.say(|_| format!("sync: {result:?}"));
+        if self.outcome("sync", result).is_some() {
+            self.model.synced();
+        }
+    }
+
+    pub(crate) fn maintain(&mut self) {
+        let result = self.db().maintain();
+        self.say(|run| format!("maintain: {result:?}, {} blocks", run.db().blocks().len()));
+        let _ = self.outcome("maintain", result);
+        self.raise_floor();
+    }
+
+    fn close_ended(&mut self) {
+        self.db().close_ended();
+    }
+
+    /// Retention removes what is older than the newest block by its time, and any block that is too much.
+    fn raise_floor(&mut self) {
+        let blocks = self.db().blocks();
+        let newest = blocks.iter().map(|b| b.max_time).max();
+        if let (Some(retention), Some(newest)) = (self.options.retention.time_ms, newest) {
+            self.model.floor = self.model.floor.max(newest - retention);
+        }
+        let removed = self.db().metrics().retention_size_deletions.load(SeqCst);
+        if std::mem::replace(&mut self.removed_by_size, removed) != removed {
+            // Which ones went, perhaps just after they were cut, is not told: what is newer than the oldest that is left stays.
+            let oldest = blocks.iter().map(|b| b.min_time).min().or(self.db().sizes().head_min_time);
+            self.model.floor = self.model.floor.max(oldest.unwrap_or(self.now));
+        }
+    }
+
+    /// All before it is in blocks.
+    pub(crate) fn cut_from(&self) -> i64 {
+        self.db().blocks().iter().map(|b| b.max_time).max().unwrap_or(i64::MIN)
+    }
+
+    /// Everything, as it must be.
+    pub(crate) fn check_all(&mut self, when: &str) {
+        self.totals.checks += 1;
+        if let Some(shown) = self.outcome(when, read::all(self.db())) {
+            self.model.compare(&shown, &self.model.expected(i64::MIN, i64::MAX));
+        }
+    }
+
+    /// Some matchers, some range.
+    fn check_some(&mut self) {
+        self.totals.checks += 1;
+        let chosen = self.matchers();
+        let mint = self.now - self.random.below(20 * RANGE as u64) as i64;
+        let maxt = mint + self.random.below(3 * RANGE as u64) as i64;
+        let Some(shown) = self.outcome("select", read::select(&self.db().querier(), &chosen, mint, maxt))
+        else {
+            return;
+        };
+        let mut expected = self.model.expected(mint, maxt);
+        expected.retain(|labels, _| chosen.iter().all(|m| m.matches(labels.get(&m.name))));
+        self.model.compare(&shown, &expected);
+        let values = self.db().querier().label_values("i", &chosen, mint, maxt, 0);
+        let Some(values) = self.outcome("label values", values) else { return };
+        for labels in expected.keys() {
+            assert!(values.iter().any(|v| v == labels.get("i")), "{labels} is not among {values:?}");
+        }
+    }
+
+    fn matchers(&mut self) -> Vec<Matcher> {
+        let matchers = [
+            Matcher::equal("__name__", format!("m{}", self.random.below(4))),
+            Matcher::new(MatchOp::Regex, "__name__", "h.*|m2").unwrap(),
+            Matcher::new(MatchOp::Regex, "i", "1.*|2").unwrap(),
+            Matcher::new(MatchOp::NotEqual, "i", "3").unwrap(),
+            Matcher::equal("pod", ""),
+            Matcher::new(MatchOp::NotRegex, "pod", "p.*").unwrap(),
+        ];
+        matchers.into_iter().filter(|_| self.random.chance(40)).collect()
+    }
+
+    /// Deletes some series in some range, durably.
+    fn delete(&mut self) {
+        self.held.clear(); // what was selected before may show them or not
+        let mut chosen = self.matchers();
+        chosen.push(Matcher::new(MatchOp::Regex, "i", "[0-5].*").unwrap());
+        let mint = self.now - self.random.below(12 * RANGE as u64) as i64;
+        let maxt = mint + self.random.below(2 * RANGE as u64) as i64;
+        let result = self.db().delete(&chosen, mint, maxt);
+        self.say(|_| format!("delete {mint} to {maxt} of {chosen:?}: {result:?}"));
+        let done = self.outcome("delete", result).is_some();
+        self.totals.deletions += u64::from(done);
+        self.model.delete(|labels| chosen.iter().all(|m| m.matches(labels.get(&m.name))), mint, maxt, done);
+    }
+
+    /// Rewrites blocks without what is deleted.
+    fn clean(&mut self) {
+        let result = self.db().clean_tombstones();
+        self.say(|_| format!("clean: {result:?}"));
+        let _ = self.outcome("clean", result);
+    }
+
+    /// Selects now, to be read later: what it shows stays the same, whatever happens to files meanwhile.
+    fn hold(&mut self) {
+        if self.held.len() >= 3 {
+            return;
+        }
+        let querier = self.db().querier();
+        let entries = querier.select(&read::everything(), i64::MIN + 1, i64::MAX - 1);
+        let Some(entries) = self.outcome("select", entries) else { return };
+        self.held.push(Held { querier, entries, expected: self.model.expected(i64::MIN, i64::MAX) });
+    }
+
+    fn release(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let held = self.held.remove(self.random.index(self.held.len()));
+        let mut shown = Shown::new();
+        for entry in &held.entries {
+            let samples = read::samples(entry, i64::MIN + 1, i64::MAX - 1);
+            let Some(samples) = self.outcome("read of a held series", samples) else { return };
+            shown.insert(entry.labels().clone(), samples);
+        }
+        let newest = |shown: &Shown| shown.values().filter_map(|s| s.keys().next_back()).max().copied();
+        self.model.compare(&shown, &held.expected);
+        assert_eq!(newest(&shown), newest(&held.expected), "a querier shows what came after it");
+        drop(held.querier);
+    }
+
+    /// A snapshot holds what the database held.
+    fn snapshot(&mut self) {
+        let made = self.db().snapshot(true);
+        let Some(name) = self.outcome("snapshot", made) else { return };
+        let dir = Path::new(DIR).join("snapshots").join(name);
+        let copy = Db::open_on(Arc::new(self.disk.clone()), &dir, self.options.clone(), self.clock.clone());
+        if let Some(copy) = self.outcome("open of a snapshot", copy) {
+            copy.replay();
+            if let Some(shown) = self.outcome("read of a snapshot", read::all(&copy)) {
+                self.model.compare(&shown, &self.model.expected(i64::MIN, i64::MAX));
+                self.totals.snapshots += 1;
+            }
+        }
+        let _ = self.disk.remove_dir_all(&dir);
+    }
+
+    /// A clean end, and a new start.
+    pub(crate) fn close(&mut self) {
+        self.held.clear();
+        let result = self.db().close();
+        self.say(|_| format!("close: {result:?}"));
+        if self.outcome("close", result).is_some() {
+            self.model.synced();
+        }
+        self.end();
+        if !self.disk.has_crashed() {
+            self.disk_restart(Loss::Nothing);
+            self.reopen(Loss::Nothing);
+        } else {
+            self.crash();
+        }
+    }
+
+    /// The process is gone.
+    pub(crate) fn end(&mut self) {
+        self.count_metrics();
+        self.held.clear();
+        self.refs.clear();
+        self.db = None;
+        self.removed_by_size = 0;
+        self.model.ended();
+        if let Some((batch, segments, acknowledged)) = self.early.take() {
+            // it died before anybody could look
+            if acknowledged {
+                self.model.commit(batch, segments);
+            } else {
+                self.model.refused.push(batch);
+            }
+        }
+    }
+
+    fn count_metrics(&mut self) {
+        if let Some(db) = &self.db {
+            self.totals.blocks += db.metrics().head_compactions.load(SeqCst);
+            self.totals.compactions += db.metrics().compactions.load(SeqCst);
+            self.totals.checkpoints += db.metrics().checkpoints.load(SeqCst);
+        }
+    }
+
+    fn disk_restart(&mut self, loss: Loss) {
+        let planned = self.disk.crash_at_planned();
+        self.disk.restart(loss);
+        if loss == Loss::Nothing {
+            self.disk.crash_at(planned);
+        }
+    }
+
+    /// The process was killed, or the power failed; then the database starts again, perhaps to die while it does.
+    pub(crate) fn crash(&mut self) {
+        self.end();
+        self.faulty = false;
+        let mut worst = Loss::Nothing;
+        loop {
+            let loss = *self.random.pick(&[
+                Loss::Nothing,
+                Loss::Nothing,
+                Loss::Nothing,
+                Loss::Unsynced,
+                Loss::Suffixes,
+                Loss::Anything,
+            ]);
+            match loss {
+                Loss::Nothing => self.totals.kills += 1,
+                _ => {
+                    self.totals.power_cuts += 1;
+                    worst = loss;
+                }
+            }
+            self.say(|_| format!("crash: {loss:?}"));
+            self.disk.restart(loss);
+            if self.random.chance(25) {
+                self.disk.crash_at(Some(self.disk.changes() + 1 + self.random.below(60)));
+            }
+            self.try_open();
+            if !self.disk.has_crashed() {
+                break;
+            }
+            self.totals.crashes_in_start += 1;
+            self.end();
+        }
+        self.disk.crash_at(None);
+        self.started(worst);
+    }
+
+    /// Opens after a clean end or a fault; a crash that is still planned may come now.
+    pub(crate) fn reopen(&mut self, loss: Loss) {
+        self.try_open();
+        if self.disk.has_crashed() {
+            self.totals.crashes_in_start += 1;
+            self.crash();
+        } else {
+            self.started(loss);
+        }
+    }
+
+    /// Opens and replays; sometimes new samples come first.
+    fn try_open(&mut self) {
+        let dir = PathBuf::from(DIR);
+        let db = Db::open_on(Arc::new(self.disk.clone()), &dir, self.options.clone(), self.clock.clone());
+        self.db = self.outcome("open", db);
+        if self.db.is_none() {
+            return;
+        }
+        if self.random.chance(25) {
+            self.advance();
+            let mut appender = self.db().appender();
+            let batch = self.fill(&mut appender);
+            let before = self.wal_segment();
+            let result = self.outcome("commit before replay", appender.commit());
+            self.say(|_| format!("committed {} samples before replay: {result:?}", batch.len()));
+            self.early = Some((batch, (before, self.wal_segment()), result.is_some()));
+        }
+        self.db().replay();
+    }
+
+    /// What a started database shows is what the end before left.
+    fn started(&mut self, loss: Loss) {
+        let metrics = self.db().metrics();
+        let damage = metrics.blocks_damaged.load(SeqCst);
+        assert_eq!(damage, 0, "blocks damaged by {loss:?}");
+        if loss == Loss::Nothing {
+            assert_eq!(metrics.wal_corruptions.load(SeqCst), 0, "the log was damaged by a kill");
+            assert_eq!(metrics.wal_unknown_samples.load(SeqCst), 0, "samples without series after a kill");
+        }
+        let cut_from = self.cut_from();
+        self.raise_floor_after_restart();
+        let early = self.early.take();
+        if let Some((batch, ..)) = &early {
+            self.model.refused.push(batch.clone());
+        }
+        if let Some(shown) = self.outcome("read after a start", read::all(self.db())) {
+            self.say(|_| {
+                format!("started after {loss:?}: {} samples", super::model::samples(&shown).count())
+            });
+            self.model.restarted(&shown, loss, cut_from);
+        }
+        self.totals.checks += 1;
+        if let Some((batch, segments, true)) = early {
+            self.model.commit(batch, segments);
+            self.check_all("after a commit before replay");
+        }
+    }
+
+    fn raise_floor_after_restart(&mut self) {
+        self.raise_floor();
+        if self.options.retention.bytes.is_some() {
+            // Which blocks went in the end is not known: what is newer than the oldest that is left must be there.
+            let oldest = self.db().blocks().iter().map(|b| b.min_time).min();
+            let young = self.model.newest().unwrap_or(i64::MIN + RANGE) - RANGE / 2;
+            self.model.floor = self.model.floor.max(oldest.unwrap_or(young));
+        }
+    }
+
+    /// Nothing is left behind of what was interrupted.
+    fn check_leftovers(&mut self) {
+        self.maintain();
+        for (path, _) in self.disk.files(Path::new(DIR)) {
+            let name = path.to_string_lossy().into_owned();
+            let left = [".tmp", "replaying", "repair"].iter().any(|part| name.contains(part));
+            assert!(!left, "{name} was left behind");
+        }
+    }
+}
+
+fn options(random: &mut Random) -> Options {
+    Options {
+        min_block_duration_ms: RANGE,
+        max_block_duration_ms: Some(RANGE * 9),
+        retention: Retention {
+            time_ms: random.chance(20).then_some(RANGE * 6),
+            bytes: random.chance(10).then_some(150_000),
+            percentage: None,
+        },
+        wal_sync: if random.chance(20) { WalSync::Always } else { WalSync::EverySecond },
+        wal_segment_size: 32 * 1024 * (1 + random.below(3)),
+        wal_compression: *random.pick(&[Compression::None, Compression::Snappy, Compression::Zstd]),
+        samples_per_chunk: 3 + random.below(12) as u16,
+        compaction: random.chance(85),
+        background: false,
+        ..Options::default()
+    }
+}

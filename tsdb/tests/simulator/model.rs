@@ -1,0 +1,242 @@
+//! What must be there, what may be there, and what must not: a plain map.
+
+use std::collections::BTreeMap;
+
+use model::Labels;
+use testkit::Loss;
+
+/// Samples of series: time in milliseconds, bits of the value.
+pub(crate) type Samples = BTreeMap<i64, u64>;
+/// What a database shows.
+pub(crate) type Shown = BTreeMap<Labels, Samples>;
+/// Samples that were committed together.
+pub(crate) type Batch = Vec<(Labels, i64, u64)>;
+
+/// How safe an acknowledged sample is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Safety {
+    /// A killed process does not lose it.
+    Logged,
+    /// Logged, and then syncing failed: a power cut may lose it, however often syncing succeeds later.
+    SyncFailed,
+    /// A power cut does not lose it.
+    Synced,
+}
+
+/// An acknowledged sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell {
+    pub(crate) bits: u64,
+    pub(crate) safety: Safety,
+    /// A deletion failed half-way: it may be gone.
+    pub(crate) doubtful: bool,
+    /// Segments of the log in which the sample may lie, and those in which its series may (first, last).
+    pub(crate) segments: (u32, u32),
+    pub(crate) series_segments: (u32, u32),
+}
+
+/// The plain map.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) series: BTreeMap<Labels, BTreeMap<i64, Cell>>,
+    /// Batches since the last sync, in order.
+    unsynced: Vec<Batch>,
+    /// Batches whose commit failed: not visible now; after a restart whole or not at all.
+    pub(crate) refused: Vec<Batch>,
+    /// Samples that went with a deletion that was never acknowledged: a power cut may bring them back.
+    ghosts: Batch,
+    /// Samples before it may have been removed by retention.
+    pub(crate) floor: i64,
+    /// Where this run of the database logged each series.
+    logged: BTreeMap<Labels, (u32, u32)>,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        Model { floor: i64::MIN, ..Model::default() }
+    }
+
+    /// Notes a committed batch; `segments` are the first and last one in which it may lie.
+    pub(crate) fn commit(&mut self, batch: Batch, segments: (u32, u32)) {
+        for (labels, t, bits) in &batch {
+            let series_segments = *self.logged.entry(labels.clone()).or_insert(segments);
+            let cell =
+                Cell { bits: *bits, safety: Safety::Logged, doubtful: false, segments, series_segments };
+            let old = self.series.entry(labels.clone()).or_default().insert(*t, cell);
+            assert!(old.is_none_or(|old| old.bits == *bits), "{labels} at {t} was acknowledged twice");
+        }
+        self.unsynced.push(batch);
+    }
+
+    /// Notes a deletion, or one that failed half-way.
+    pub(crate) fn delete(&mut self, is_meant: impl Fn(&Labels) -> bool, mint: i64, maxt: i64, done: bool) {
+        for (labels, samples) in self.series.iter_mut().filter(|(labels, _)| mint <= maxt && is_meant(labels))
+        {
+            for batch in &mut self.unsynced {
+                batch.retain(|(l, t, _)| l != labels || !(mint..=maxt).contains(t));
+            }
+            if done {
+                samples.retain(|t, _| !(mint..=maxt).contains(t));
+            } else {
+                samples.range_mut(mint..=maxt).for_each(|(_, cell)| cell.doubtful = true);
+            }
+        }
+        self.series.retain(|_, samples| !samples.is_empty());
+    }
+
+    /// Notes the end of a process: the next one logs its series anew.
+    pub(crate) fn ended(&mut self) {
+        self.logged.clear();
+    }
+
+    /// Takes over what damage left; how much it cost.
+    pub(crate) fn damaged(&mut self, shown: &Shown) -> usize {
+        let before = self.series.values().map(BTreeMap::len).sum::<usize>();
+        self.series.retain(|labels, samples| {
+            let found = shown.get(labels);
+            samples.retain(|t, _| found.is_some_and(|found| found.contains_key(t)));
+            !samples.is_empty()
+        });
+        before - self.series.values().map(BTreeMap::len).sum::<usize>()
+    }
+
+    /// Notes a sync that succeeded.
+    pub(crate) fn synced(&mut self) {
+        self.unsynced.clear();
+        for cell in self.series.values_mut().flat_map(BTreeMap::values_mut) {
+            if cell.safety == Safety::Logged {
+                cell.safety = Safety::Synced;
+            }
+        }
+    }
+
+    /// Notes that some call failed, which may have been a sync.
+    pub(crate) fn sync_failed(&mut self) {
+        for cell in self.series.values_mut().flat_map(BTreeMap::values_mut) {
+            if cell.safety == Safety::Logged {
+                cell.safety = Safety::SyncFailed;
+            }
+        }
+    }
+
+    /// The newest acknowledged time of a series.
+    pub(crate) fn newest_of(&self, labels: &Labels) -> Option<(i64, u64)> {
+        self.series.get(labels)?.last_key_value().map(|(t, cell)| (*t, cell.bits))
+    }
+
+    /// The newest acknowledged time.
+    pub(crate) fn newest(&self) -> Option<i64> {
+        self.series.values().filter_map(|samples| samples.keys().next_back()).max().copied()
+    }
+
+    /// What must be shown of the samples with `mint <= t <= maxt`; none of what retention may have removed.
+    pub(crate) fn expected(&self, mint: i64, maxt: i64) -> Shown {
+        let mint = mint.max(self.floor);
+        let mut expected = Shown::new();
+        for (labels, samples) in self.series.iter().filter(|_| mint <= maxt) {
+            let sure = samples.range(mint..=maxt).filter(|(_, cell)| !cell.doubtful);
+            let within: Samples = sure.map(|(t, cell)| (*t, cell.bits)).collect();
+            if !within.is_empty() {
+                expected.insert(labels.clone(), within);
+            }
+        }
+        expected
+    }
+
+    /// Compares with what a running database shows.
+    pub(crate) fn compare(&self, shown: &Shown, expected: &Shown) {
+        for (labels, samples) in expected {
+            let found = shown.get(labels);
+            for (t, bits) in samples {
+                let found = found.and_then(|samples| samples.get(t));
+                assert_eq!(found, Some(bits), "{labels} at {t} (floor {})", self.floor);
+            }
+        }
+        for (labels, t, bits) in samples(shown) {
+            let known = self.series.get(labels).and_then(|samples| samples.get(&t));
+            assert_eq!(known.map(|cell| cell.bits), Some(bits), "{labels} at {t} was never acknowledged");
+        }
+    }
+
+    /// Compares with what a database shows after a restart, and takes over what is there. `cut_from`: before it all is in
+    /// blocks, where a batch may have been split.
+    pub(crate) fn restarted(&mut self, shown: &Shown, loss: Loss, cut_from: i64) {
+        let power_cut = loss != Loss::Nothing;
+        let has = |labels: &Labels, t: &i64| shown.get(labels).and_then(|samples| samples.get(t)).copied();
+        for (labels, samples) in &self.series {
+            for (t, cell) in samples.range(self.floor..) {
+                let found = has(labels, t);
+                let must = !cell.doubtful && (!power_cut || cell.safety == Safety::Synced);
+                if found.is_some() || must {
+                    assert_eq!(
+                        found,
+                        Some(cell.bits),
+                        "{labels} at {t} after {loss:?}: {cell:?}, floor {}",
+                        self.floor
+                    );
+                }
+            }
+        }
+        // Samples of each kind are one record of the log.
+        let kinds = ["m", "hi", "hf"];
+        for (batch, kind) in self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind))) {
+            let from = cut_from.max(self.floor);
+            let of_kind =
+                batch.iter().filter(|(labels, t, _)| *t >= from && labels.get("__name__").starts_with(kind));
+            let whole: Vec<bool> = of_kind.map(|(labels, t, _)| has(labels, t).is_some()).collect();
+            let part = whole.contains(&true) && whole.contains(&false);
+            assert!(!part, "after {loss:?} a part of a batch is there: {batch:?}, {kind}: {whole:?}");
+        }
+        for (labels, t, bits) in samples(shown) {
+            let known = self.series.get(labels).and_then(|samples| samples.get(&t)).map(|cell| cell.bits);
+            let refused =
+                || self.refused.iter().flatten().any(|(l, rt, rb)| l == labels && *rt == t && *rb == bits);
+            assert!(
+                known == Some(bits) || known.is_none() && (refused() || self.is_ghost(labels, t, bits)),
+                "{labels} at {t} was never appended"
+            );
+        }
+        self.take_over(shown, power_cut);
+    }
+
+    fn is_ghost(&self, labels: &Labels, t: i64, bits: u64) -> bool {
+        self.ghosts.iter().any(|(l, gt, gb)| l == labels && *gt == t && *gb == bits)
+    }
+
+    fn take_over(&mut self, shown: &Shown, power_cut: bool) {
+        for (labels, samples) in &mut self.series {
+            let found = shown.get(labels);
+            samples.retain(|t, cell| {
+                let is_there = found.is_some_and(|found| found.contains_key(t));
+                if cell.doubtful && !is_there {
+                    self.ghosts.push((labels.clone(), *t, cell.bits));
+                }
+                !power_cut && !cell.doubtful || is_there
+            });
+        }
+        for (labels, t, bits) in samples(shown) {
+            let anywhere = (0, u32::MAX);
+            let cell = self.series.entry(labels.clone()).or_default().entry(t).or_insert(Cell {
+                bits,
+                safety: Safety::Logged,
+                doubtful: false,
+                segments: anywhere,
+                series_segments: anywhere,
+            });
+            cell.doubtful = false;
+            if power_cut {
+                cell.safety = Safety::Synced;
+            }
+        }
+        if power_cut {
+            self.unsynced.clear();
+        }
+        self.series.retain(|_, samples| !samples.is_empty());
+        self.refused.clear();
+    }
+}
+
+/// All samples, one by one.
+pub(crate) fn samples(shown: &Shown) -> impl Iterator<Item = (&Labels, i64, u64)> {
+    shown.iter().flat_map(|(labels, samples)| samples.iter().map(move |(t, bits)| (labels, *t, *bits)))
+}
