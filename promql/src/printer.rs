@@ -138,9 +138,9 @@ impl Display for VectorMatching {
             Cardinality::OneToMany => write!(f, " group_right ({})", label_list(&self.include))?,
             Cardinality::OneToOne | Cardinality::ManyToMany => {}
         }
-        let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
+        // NaN is never the same
         match (self.fill_left, self.fill_right) {
-            (Some(l), Some(r)) if same(l, r) => write!(f, " fill ({})", format_general(l)),
+            (Some(l), Some(r)) if l == r => write!(f, " fill ({})", format_general(l)),
             (l, r) => {
                 if let Some(l) = l {
                     write!(f, " fill_left ({})", format_general(l))?;

@@ -293,6 +293,7 @@ impl Maker {
             let labels = |name: &'static str| [("__name__", name), ("job", job), ("instance", instance)];
             let rhythm = self.rhythm();
             let mut state = histograms::Exponential::new([0, 1, 3, -2][i], [1e-128, 0.001, 0.5, 0.0][i]);
+            state.negatives = i != 2;
             self.histograms(&labels("nh_seconds"), rhythm, false, move |r, _| state.counter(r));
             let rhythm = self.rhythm();
             let mut state = histograms::Custom::new(i);
@@ -307,6 +308,7 @@ impl Maker {
                 state.float_counter(r)
             });
             let mut state = histograms::Exponential::new(i as i32, 0.1);
+            state.negatives = i == 0;
             self.histograms(&labels("nh_gauge"), Rhythm::Stale, i == 0, move |r, _| state.gauge(r));
             let mut state = histograms::Exponential::new(0, 0.001);
             let mut v = 0.0;

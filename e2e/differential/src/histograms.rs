@@ -46,6 +46,8 @@ pub(crate) struct Exponential {
     pub(crate) schema: i32,
     /// How many of a hundred observations are NaN.
     pub(crate) nan_percent: u64,
+    /// Observations below zero are made too.
+    pub(crate) negatives: bool,
     threshold: f64,
     /// At schema 4; coarser ones are made from it.
     positive: Buckets,
@@ -55,6 +57,10 @@ pub(crate) struct Exponential {
     sum: f64,
 }
 
+/// Buckets at the finest schema in which observations lie.
+const LOWEST: i64 = -20;
+const HIGHEST: i64 = 70;
+
 /// Schema of the buckets that are kept.
 const FINEST: i32 = 4;
 
@@ -63,6 +69,7 @@ impl Exponential {
         Exponential {
             schema,
             nan_percent: 0,
+            negatives: true,
             threshold,
             positive: Buckets::new(),
             negative: Buckets::new(),
@@ -79,13 +86,16 @@ impl Exponential {
             return;
         }
         // above the zero bucket, or within
-        let index = random.between(-20, 70) as i32;
+        let index = random.between(LOWEST, HIGHEST) as i32;
+        if self.is_gap(self.coarse(index)) {
+            return;
+        }
         let value = (f64::from(index) / 16.0 - 0.01).exp2();
         // the whole bucket at the coarsest schema in use must lie above the threshold
         let coarse = (f64::from(self.coarse(index) - 1) * f64::from(-self.schema).exp2()).exp2();
         if coarse < self.threshold || random.percent(5) {
             self.zero += n;
-        } else if random.percent(15) {
+        } else if self.negatives && random.percent(15) {
             *self.negative.entry(index).or_default() += n;
             self.sum -= value * n;
         } else {
@@ -98,6 +108,11 @@ impl Exponential {
         ((index - 1) >> (FINEST - self.schema)) + 1
     }
 
+    /// Buckets that are never populated, so that there are several spans.
+    fn is_gap(&self, coarse: i32) -> bool {
+        self.schema > 0 && coarse.rem_euclid(9) < 2
+    }
+
     fn reset(&mut self) {
         self.positive.clear();
         self.negative.clear();
@@ -105,15 +120,23 @@ impl Exponential {
     }
 
     fn item(&self, counter_reset: CounterReset) -> Item {
-        let at_schema = |buckets: &Buckets| {
+        // All buckets that the series can have, populated or not: a database lays all histograms of a chunk out alike, and an
+        // empty bucket may show, as when it is multiplied by NaN.
+        let at_schema = |buckets: &Buckets, any: bool| {
             let mut out = Buckets::new();
+            for index in LOWEST..=HIGHEST {
+                let coarse = self.coarse(index as i32);
+                if any && !self.is_gap(coarse) {
+                    out.entry(coarse).or_default();
+                }
+            }
             for (index, count) in buckets {
                 *out.entry(self.coarse(*index)).or_default() += count;
             }
             spans(&out)
         };
-        let (positive_spans, positive_buckets) = at_schema(&self.positive);
-        let (negative_spans, negative_buckets) = at_schema(&self.negative);
+        let (positive_spans, positive_buckets) = at_schema(&self.positive, true);
+        let (negative_spans, negative_buckets) = at_schema(&self.negative, self.negatives);
         let inside: f64 = self.positive.values().chain(self.negative.values()).sum();
         Item::Histogram(Arc::new(FloatHistogram {
             counter_reset,
@@ -186,8 +209,8 @@ impl Custom {
     }
 
     fn item(&self) -> Item {
-        let populated = self.counts.iter().enumerate().filter(|(_, c)| **c != 0.0);
-        let (positive_spans, positive_buckets) = spans(&populated.map(|(i, c)| (i as i32, *c)).collect());
+        let all = self.counts.iter().enumerate();
+        let (positive_spans, positive_buckets) = spans(&all.map(|(i, c)| (i as i32, *c)).collect());
         Item::Histogram(Arc::new(FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count: self.counts.iter().sum(),

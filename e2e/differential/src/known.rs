@@ -1,12 +1,16 @@
 //! Differences that are decided: where a later Prometheus than the one compared with answers otherwise, or where an answer has no
 //! meaning. Each has its reason; a run counts them and shows how many there were.
 
+use crate::answer::Answer;
 use crate::query::Query;
-use promql::ast::{BinaryOp, Expr, ExprKind, Modifiers};
+use promql::ast::{BinaryOp, Expr, ExprKind, Modifiers, Span};
 use promql::{Features, parse_with};
 
 /// Why this query's answers may differ, where that is decided.
-pub(crate) fn reason(query: &Query) -> Option<&'static str> {
+pub(crate) fn reason(query: &Query, expected: &Answer) -> Option<&'static str> {
+    if matches!(expected, Answer::Failed { text, .. } if text.contains("runtime error: ")) {
+        return Some("a fault in Prometheus: it answers with a runtime error");
+    }
     let expr = parse_with(&query.text, &Features::all()).ok()?;
     let mut todo = vec![(&expr, false)];
     while let Some((node, in_info)) = todo.pop() {
@@ -28,6 +32,19 @@ pub(crate) fn reason(query: &Query) -> Option<&'static str> {
                     "info() keeps a name that is to be dropped at the end: fixed in Prometheus after 3.14",
                 );
             }
+            let both = |m: &Modifiers| m.at.is_some() && m.offset.is_some();
+            if func.name == "timestamp" && args.iter().any(|a| modifiers(a.unwrapped()).is_some_and(both)) {
+                return Some(
+                    "timestamp() of a selector with `@` and `offset`: Prometheus reads one time and looks at another",
+                );
+            }
+            if func.name == "histogram_quantiles"
+                && matches!(&args[1].unwrapped().kind, ExprKind::String(s) if s.is_empty())
+            {
+                return Some(
+                    "histogram_quantiles() with a label without a name: Prometheus panics, or makes such a label",
+                );
+            }
             if func.name.starts_with("histogram_quantile") && query.text.contains("nh_") && negates(node) {
                 return Some("quantiles of histograms with NaN observations and negative counts: no meaning");
             }
@@ -36,6 +53,11 @@ pub(crate) fn reason(query: &Query) -> Option<&'static str> {
                     "sort_by_label() over series that lack the label: no order, it depends on the way of sorting",
                 );
             }
+        }
+        if matches!(&node.kind, ExprKind::Binary { lhs, .. } if ends_in_offset(lhs)) {
+            return Some(
+                "`offset (…)` before an operator: Prometheus takes the operator for a part of the length",
+            );
         }
         todo.extend(node.children().into_iter().map(|child| (child, below)));
     }
@@ -57,6 +79,15 @@ fn of_time_over_fixed_subquery(expr: &Expr) -> bool {
     let ExprKind::Call { func, args } = &expr.kind else { return false };
     let fixed = |e: &Expr| matches!(&e.unwrapped().kind, ExprKind::Subquery { modifiers, .. } if modifiers.at.is_some());
     args.iter().any(fixed) && (func.name == "predict_linear" || args.len() > 1)
+}
+
+/// Whether the last thing of an operand is an offset in parentheses.
+fn ends_in_offset(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Binary { rhs, .. } => ends_in_offset(rhs),
+        ExprKind::Unary { expr, .. } => ends_in_offset(expr),
+        _ => modifiers(expr).is_some_and(|m| matches!(m.offset, Some(Span::Expr(_)))),
+    }
 }
 
 fn modifiers(expr: &Expr) -> Option<&Modifiers> {

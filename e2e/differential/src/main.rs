@@ -164,8 +164,8 @@ impl Sides {
                 }
             }
         }
-        if difference.as_ref().is_some_and(|d| d.kind == Kind::Value)
-            && let Some(reason) = known::reason(query)
+        if difference.as_ref().is_some_and(|d| d.kind.is_fatal())
+            && let Some(reason) = known::reason(query, &expected)
         {
             *coverage.known.entry(reason).or_default() += 1;
             difference = None;

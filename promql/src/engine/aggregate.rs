@@ -124,7 +124,7 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSe
 }
 
 /// Whether dropping the names could not make two series the same.
-fn one_name(stream: &Stream<'_>) -> bool {
+pub(crate) fn one_name(stream: &Stream<'_>) -> bool {
     let mut names = stream.labels.iter().map(Labels::metric_name);
     let first = names.next();
     !stream.drop_name || names.all(|n| Some(n) == first)
@@ -416,7 +416,8 @@ impl Adder<'_, '_> {
                 }
                 op => {
                     let sum = sums.entry((group, i)).or_default();
-                    if sum.incompatible {
+                    let additive = matches!(op, AggregateOp::Sum | AggregateOp::Avg);
+                    if additive && sum.incompatible {
                         continue;
                     }
                     if op == AggregateOp::Avg {
@@ -424,7 +425,7 @@ impl Adder<'_, '_> {
                     } else {
                         sum.add(h)
                     }
-                    if sum.incompatible && matches!(op, AggregateOp::Sum | AggregateOp::Avg) {
+                    if additive && sum.incompatible {
                         let text =
                             "vector contains a mix of histograms with exponential and custom buckets schemas";
                         self.ctx.notes.warn(self.pos, for_metric(text, name));

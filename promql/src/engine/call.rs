@@ -4,8 +4,8 @@ use super::column::{Column, OutSeries, Point, Val, is_absent, is_float, is_histo
 use super::context::{Ctx, Steps};
 use super::eval::{self, scalar, settle, string, vector};
 use super::result::QueryError;
-use super::{absent, calendar, histogram_fn, info, label_fn};
-use crate::ast::{Expr, ExprKind, ValueType};
+use super::{absent, calendar, histogram_fn, hyperbolic, info, label_fn};
+use crate::ast::{Expr, ExprKind, PosRange, ValueType};
 use crate::functions::Function;
 use model::sample::NORMAL_NAN;
 use model::{FloatHistogram, Labels};
@@ -112,11 +112,11 @@ fn math(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "abs" => f64::abs,
         "acos" => f64::acos,
-        "acosh" => f64::acosh,
+        "acosh" => hyperbolic::acosh,
         "asin" => f64::asin,
-        "asinh" => f64::asinh,
+        "asinh" => hyperbolic::asinh,
         "atan" => f64::atan,
-        "atanh" => f64::atanh,
+        "atanh" => hyperbolic::atanh,
         "ceil" => f64::ceil,
         "cos" => f64::cos,
         "cosh" => f64::cosh,
@@ -232,7 +232,12 @@ fn calendar(ctx: &Ctx<'_>, args: &[Expr], steps: Steps, part: fn(i128) -> f64) -
 fn timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let mut series = match &arg.unwrapped().kind {
         ExprKind::Vector(selector) => {
-            super::select::timestamps(ctx, selector, arg.pos, steps)?.collect(ctx)?
+            let mut selector = selector.clone();
+            // `@` alone says where to look, as in Prometheus
+            if selector.modifiers.at.is_some() {
+                selector.modifiers.offset = None;
+            }
+            super::select::timestamps(ctx, &selector, arg.pos, steps)?.collect(ctx)?
         }
         _ => {
             let mut series = vector(ctx, arg, steps)?;
@@ -296,8 +301,18 @@ fn sorted(mut series: Vec<OutSeries>, descending: bool, steps: Steps) -> Vec<Out
 
 /// Warns of quantiles outside 0..1.
 pub(crate) fn warn_quantiles(ctx: &Ctx<'_>, arg: &Expr, values: &[f64]) {
-    for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-        let shown = model::float::format_general(*q);
-        ctx.notes.warn(arg.unwrapped().pos, format!("quantile value should be between 0 and 1, got {shown}"));
+    for (pos, text) in quantile_warnings(arg, values) {
+        ctx.notes.warn(pos, text);
     }
+}
+
+/// What is to be said of quantiles outside 0..1.
+pub(crate) fn quantile_warnings<'a>(
+    arg: &'a Expr,
+    values: &'a [f64],
+) -> impl Iterator<Item = (PosRange, String)> + 'a {
+    values.iter().filter(|q| !(0.0..=1.0).contains(*q)).map(|q| {
+        let shown = model::float::format_general(*q);
+        (arg.unwrapped().pos, format!("quantile value should be between 0 and 1, got {shown}"))
+    })
 }

@@ -96,11 +96,11 @@ pub(crate) fn quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<Repair>) 
     let n = coalesce(buckets);
     let forced = repair(&mut buckets[..n]);
     let total = buckets[n - 1].count;
-    if n < 2 || total == 0.0 || total.is_nan() {
+    if n < 2 || total == 0.0 {
         return (NORMAL_NAN, forced);
     }
     let mut rank = q * total;
-    let at = buckets[..n - 1].partition_point(|b| b.count < rank);
+    let at = buckets[..n - 1].partition_point(|b| b.count < rank || b.count.is_nan() || rank.is_nan());
     if at == n - 1 {
         return (buckets[n - 2].upper, forced);
     }

@@ -5,7 +5,7 @@ use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
 use super::shared::Shared;
-use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, Span};
+use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, PosRange, Span};
 use crate::storage::Queryable;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +47,9 @@ pub(crate) struct Ctx<'a> {
     peak: AtomicUsize,
     /// What fails the query once there is data for it.
     pending: Mutex<Option<String>>,
+    /// What is warned of once there is data for it.
+    pending_notes: Mutex<Vec<(PosRange, String)>>,
+    noted: AtomicBool,
     failed: AtomicBool,
     pub(crate) touched: AtomicU64,
     pub(crate) series: AtomicU64,
@@ -89,6 +92,8 @@ impl<'a> Ctx<'a> {
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             pending: Mutex::new(None),
+            pending_notes: Mutex::new(Vec::new()),
+            noted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             touched: AtomicU64::new(0),
             series: AtomicU64::new(0),
@@ -135,8 +140,23 @@ impl<'a> Ctx<'a> {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// The error that was noted, where it counts.
+    /// Notes a warning that counts only where a function then finds data: see [`Ctx::noted`].
+    pub(crate) fn warn_where_filled(&self, pos: PosRange, text: String) {
+        self.pending_notes.lock().unwrap_or_else(PoisonError::into_inner).push((pos, text));
+    }
+
+    /// Says that a function with arguments to be warned of has found data.
+    pub(crate) fn noted(&self) {
+        self.noted.store(true, Ordering::Relaxed);
+    }
+
+    /// The error that was noted, where it counts; warnings that do are added to the annotations.
     pub(crate) fn check_pending(&self) -> Result<(), QueryError> {
+        if self.noted.load(Ordering::Relaxed) {
+            for (pos, text) in self.pending_notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                self.notes.warn(pos, text);
+            }
+        }
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         match &*pending {
             Some(text) if self.failed.load(Ordering::Relaxed) => Err(QueryError::Execution(text.clone())),

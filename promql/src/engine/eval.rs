@@ -120,6 +120,10 @@ pub(crate) fn stream<'a>(
                 return Ok(None);
             }
             let Some(inner) = stream(ctx, vector, steps, around)? else { return Ok(None) };
+            if inner.drop_name && !ctx.engine.delayed_name_removal && !aggregate::one_name(&inner) {
+                // series that are the same without their names are found before a filter can leave them out
+                return Ok(None);
+            }
             let numbers = scalar(ctx, number, steps)?;
             let with = binary::WithScalar { op: *op, swapped, return_bool: *return_bool, pos: expr.pos };
             let drops = with.drops_name();
@@ -136,12 +140,14 @@ fn range_params(ctx: &Ctx<'_>, func: &str, args: &[Expr], steps: Steps) -> Resul
     match func {
         "quantile_over_time" => {
             if let Some(arg) = scalars.clone().next() {
-                call::warn_quantiles(ctx, arg, &params[0]);
+                for (pos, text) in call::quantile_warnings(arg, &params[0]) {
+                    ctx.warn_where_filled(pos, text);
+                }
             }
         }
         "double_exponential_smoothing" => {
             for (what, values) in ["smoothing", "trend"].iter().zip(&params) {
-                if let Some(v) = values.iter().find(|v| !(**v > 0.0 && **v < 1.0)) {
+                if let Some(v) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
                     let short = if *what == "smoothing" { "sf" } else { "tf" };
                     // an error only where there is something to smooth
                     ctx.fail_where_filled(format!(

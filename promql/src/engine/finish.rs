@@ -137,7 +137,7 @@ fn bounded(samples: Samples, boundary: Boundary, start: i64, end: i64) -> Result
     }
     let (times, values) = (&samples.ft, &samples.fv);
     let Some(last) = times.last() else { return Ok(Samples::default()) };
-    if boundary == Boundary::Anchored && *last <= start {
+    if *last <= start {
         return Ok(Samples::default());
     }
     let at = |t: i64| {

@@ -84,7 +84,9 @@ fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries
         }
         earlier.push(q);
     }
-    merge_same(settle(ctx, out)?)
+    let out = settle(ctx, out)?;
+    // with names dropped at the end, series are also told apart only then
+    if ctx.engine.delayed_name_removal { Ok(out) } else { merge_same(out) }
 }
 
 /// The quantile as labels write it: with a point, as OpenMetrics does.

@@ -138,7 +138,11 @@ fn read_infos(
     }
     let mut matchers = [wanted.names.clone(), wanted.data.clone()].concat();
     for label in IDENTIFYING {
-        let values: BTreeSet<&str> = base.iter().map(|s| s.labels.get(label)).collect();
+        let values: BTreeSet<&str> =
+            base.iter().map(|s| s.labels.get(label)).filter(|v| !v.is_empty()).collect();
+        if values.is_empty() {
+            continue;
+        }
         let pattern = values.into_iter().map(regex::escape).collect::<Vec<_>>().join("|");
         let matcher = Matcher::new(MatchOp::Regex, label, pattern);
         matchers.push(matcher.map_err(|e| QueryError::Execution(e.to_string()))?);

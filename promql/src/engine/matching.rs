@@ -139,6 +139,11 @@ struct Group<'g> {
     one: &'g [usize],
 }
 
+fn ambiguous() -> QueryError {
+    let text = "multiple matches for labels: grouping labels must ensure unique matches";
+    QueryError::Execution(text.to_owned())
+}
+
 struct Operation<'c, 'a> {
     ctx: &'c Ctx<'a>,
     pos: PosRange,
@@ -262,6 +267,7 @@ impl Operation<'_, '_> {
         };
         let filled_one = fill_one.map(|v| fill(missing(one, group.one), v)).filter(Column::any_present);
         // steps at which a pair came together: not where its types do not, which leaves the one side without a partner
+        let mut compared: FxHashMap<Labels, Presence> = FxHashMap::default();
         let mut matched: Presence = vec![false; if fill_many.is_some() { self.steps } else { 0 }];
         for &m in group.many {
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
@@ -273,6 +279,16 @@ impl Operation<'_, '_> {
                     there && (result.is_present(i) || self.compares(&many[m].col, col, i))
                 };
                 matched.iter_mut().enumerate().for_each(|(i, matched)| *matched |= both(i));
+                if !one_to_one && self.op.is_comparison() && !self.return_bool {
+                    // a comparison that drops one of two results of the same labels does not make them unique
+                    let metric = self.labels(&many[m].labels, labels, swapped);
+                    let before = compared.entry(metric).or_insert_with(|| vec![false; self.steps]);
+                    for (i, before) in before.iter_mut().enumerate() {
+                        if both(i) && std::mem::replace(before, true) {
+                            return Err(ambiguous());
+                        }
+                    }
+                }
                 if one_to_one && !taken.is_empty() {
                     for (i, t) in taken.iter_mut().enumerate() {
                         if both(i) && std::mem::replace(t, true) {
@@ -335,9 +351,7 @@ impl Operation<'_, '_> {
                     if self.matching.card == Cardinality::OneToOne {
                         return same_labelset();
                     }
-                    QueryError::Execution(
-                        "multiple matches for labels: grouping labels must ensure unique matches".to_owned(),
-                    )
+                    ambiguous()
                 })?,
                 None => merged.push((key, s)),
             }

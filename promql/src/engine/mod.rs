@@ -14,6 +14,7 @@ mod context;
 mod eval;
 mod finish;
 mod histogram_fn;
+mod hyperbolic;
 mod info;
 mod kahan;
 mod label_fn;

@@ -78,7 +78,7 @@ impl Notes {
             let (low, high, most) = (
                 model::float::format_general(r.all.lowest),
                 model::float::format_general(r.all.highest),
-                model::float::format_general(r.all.most),
+                two_digits(r.all.most),
             );
             let text = format!(
                 "{}, from buckets {low} to {high}, with a max diff of {most}, over {} samples from {} to {}",
@@ -124,6 +124,19 @@ impl Notes {
                 .collect()
         })
     }
+}
+
+/// A number with two significant digits (Go's `%.2g`).
+fn two_digits(v: f64) -> String {
+    let text = format!("{v:.1e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !v.is_finite() || (-4..2).contains(&exponent) {
+        let rounded: f64 = text.parse().unwrap_or(v);
+        return model::float::format_general(rounded);
+    }
+    let mantissa = mantissa.strip_suffix(".0").unwrap_or(mantissa);
+    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
 /// Most annotations a query keeps; the HTTP API shows ten of each level.

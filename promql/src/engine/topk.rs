@@ -10,6 +10,7 @@ use super::result::QueryError;
 use super::{call, sampling};
 use crate::ast::{AggregateOp, Expr, PosRange};
 use crate::parser::{quote, valid_label};
+use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
@@ -40,7 +41,9 @@ pub(crate) fn eval(
         }
     }
     if op == AggregateOp::Quantile {
-        call::warn_quantiles(ctx, param, &params);
+        if !series.is_empty() {
+            call::warn_quantiles(ctx, param, &params);
+        }
         return Ok(quantiles(&series, groups, &members, &params));
     }
     if op == AggregateOp::LimitRatio {
@@ -254,12 +257,12 @@ fn count_values(
             let next = out.len();
             let mut b = LabelsBuilder::new(&key);
             // a label that is grouped away tells nothing apart
-            if !(by.without && by.labels.iter().any(|l| l == label)) {
+            if !(by.without && (label == METRIC_NAME || by.labels.iter().any(|l| l == label))) {
                 b.set(label, shown);
             }
             let slot = *at.entry(b.finish()).or_insert_with_key(|labels| {
-                let (labels, drop_name) = (labels.clone(), s.drop_name);
-                out.push(OutSeries { labels, drop_name, col: Column::absent(steps.n) });
+                let labels = labels.clone();
+                out.push(OutSeries { labels, drop_name: false, col: Column::absent(steps.n) });
                 next
             });
             let count = &mut out[slot].col.values[i];

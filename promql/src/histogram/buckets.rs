@@ -199,6 +199,18 @@ pub(super) fn remap(counts: Counts, from: &[f64], to: &[f64]) -> Counts {
     out
 }
 
+/// The highest bucket, also where it is empty.
+pub(super) fn last_of_all(h: &FloatHistogram) -> Option<Bucket> {
+    match counts(h, Side::Positive).last() {
+        Some((index, count)) if !h.uses_custom_buckets() => Some(Bucket {
+            lower: bound(index.wrapping_sub(1), h.schema),
+            upper: bound(*index, h.schema),
+            count: *count,
+        }),
+        _ => all_buckets(h).last().copied(),
+    }
+}
+
 /// All buckets in ascending order of their bounds, the zero bucket among them; empty ones left out.
 pub(crate) fn all_buckets(h: &FloatHistogram) -> Vec<Bucket> {
     let mut out = Vec::with_capacity(h.positive_buckets.len() + h.negative_buckets.len() + 1);

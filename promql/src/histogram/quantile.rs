@@ -1,6 +1,6 @@
 //! Quantiles, fractions and variance of native histograms, interpolated within buckets.
 
-use super::buckets::{Bucket, all_buckets};
+use super::buckets::{Bucket, all_buckets, last_of_all};
 use crate::engine::Kahan;
 use model::FloatHistogram;
 use model::sample::NORMAL_NAN;
@@ -78,9 +78,9 @@ pub(crate) fn quantile(q: f64, h: &FloatHistogram) -> (f64, NanEffect) {
         return (if forward { b.upper } else { b.lower }, effect);
     }
     rank = if forward { rank - (count - b.count) } else { count - rank };
-    if nan_seen && let Some(last) = buckets.last() {
-        // where NaN was observed, Prometheus has walked on to the last bucket when it interpolates
-        b = *last;
+    if nan_seen && let Some(last) = last_of_all(h) {
+        // where NaN was observed, Prometheus has walked on to the last bucket, populated or not, when it interpolates
+        b = last;
     }
     let share = rank / b.count;
     if h.uses_custom_buckets() || (b.lower <= 0.0 && b.upper >= 0.0) {
@@ -126,9 +126,9 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &FloatHistogram) -> (f64, bool
     }
     let mut buckets = interpolated(h);
     let custom = h.uses_custom_buckets();
-    let open = |b: &&mut Bucket| custom && b.lower == f64::NEG_INFINITY && b.upper > 0.0;
-    if let Some(first) = buckets.first_mut().filter(open) {
-        first.lower = 0.0;
+    // a custom bucket around zero begins there, as a zero bucket without negative ones does
+    for b in buckets.iter_mut().filter(|b| custom && b.lower <= 0.0 && b.upper >= 0.0) {
+        b.lower = 0.0;
     }
     let in_buckets: f64 = buckets.iter().map(|b| b.count).sum();
     let total = if nan_seen { in_buckets } else { h.count };
@@ -153,8 +153,12 @@ pub(crate) fn variance(h: &FloatHistogram) -> f64 {
     let mean = h.sum / h.count;
     let mut acc = Kahan::default();
     for b in all_buckets(h) {
-        let below_all = h.uses_custom_buckets() && b.lower == f64::NEG_INFINITY && b.upper <= 0.0;
-        let middle = if below_all { f64::NEG_INFINITY } else { middle(&b, h.uses_custom_buckets()) };
+        let below_all = b.lower == f64::NEG_INFINITY;
+        let middle = match () {
+            () if below_all => f64::NEG_INFINITY,
+            () if b.upper == f64::INFINITY => f64::INFINITY,
+            () => middle(&b, h.uses_custom_buckets()),
+        };
         let delta = middle - mean;
         acc.add(b.count * delta * delta);
     }

@@ -19,7 +19,8 @@ pub(crate) fn trim(h: &FloatHistogram, cutoff: f64, upper: bool) -> FloatHistogr
     }
     if !kept.custom {
         let mut zero = Bucket { lower: -h.zero_threshold, upper: h.zero_threshold, count: h.zero_count };
-        match (h.negative_buckets.is_empty(), h.positive_buckets.is_empty()) {
+        let empty = |counts: &[f64]| counts.iter().all(|c| *c == 0.0);
+        match (empty(&h.negative_buckets), empty(&h.positive_buckets)) {
             (true, false) => zero.lower = 0.0,
             (false, true) => zero.upper = 0.0,
             _ => {}
@@ -96,8 +97,8 @@ impl Kept {
         if whole {
             return self.take(b.count, place(&b, linear));
         }
-        self.changed = true;
         if none || self.cutoff.is_nan() {
+            self.changed = true;
             return 0.0;
         }
         match (b.lower == f64::NEG_INFINITY, b.upper == f64::INFINITY) {
@@ -105,8 +106,12 @@ impl Kept {
             // what lies in an unbounded bucket goes with its open end
             (true, false) if self.upper => return self.take(b.count, self.cutoff),
             (false, true) if !self.upper => return self.take(b.count, self.cutoff),
-            _ => return 0.0,
+            _ => {
+                self.changed = true;
+                return 0.0;
+            }
         }
+        self.changed = true;
         let below = share_below(&b, self.cutoff, linear);
         let (share, part) = if self.upper {
             (below, Bucket { upper: self.cutoff, ..b })

@@ -98,13 +98,8 @@ impl Parser<'_> {
         let boundary = if name == "anchored" { Boundary::Anchored } else { Boundary::Smoothed };
         let selector = match &mut expr.kind {
             ExprKind::Matrix { selector, .. } => selector,
-            ExprKind::Vector(selector) if boundary == Boundary::Smoothed => selector,
-            ExprKind::Vector(_) => {
-                return Err((
-                    pos,
-                    "anchored modifier must be preceded by a range vector selector".to_owned(),
-                ));
-            }
+            // `anchored` without a range changes nothing
+            ExprKind::Vector(selector) => selector,
             ExprKind::Subquery { .. } => {
                 return Err((pos, format!("{name} modifier is not supported with subqueries")));
             }

@@ -100,9 +100,7 @@ impl Parser<'_> {
             self.advance();
             let op = self.peek();
             if label.kind == Kind::String && (op.is(",") || op.is("}")) {
-                let first =
-                    selector.matchers.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
-                if let Some(first) = selector.name.as_ref().or(first.map(|m| &m.value)) {
+                if let Some(first) = &selector.name {
                     let message = format!("metric name must not be set twice: {first:?} or {name:?}");
                     return Err((label.pos, message));
                 }

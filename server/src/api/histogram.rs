@@ -39,11 +39,13 @@ fn buckets(h: &FloatHistogram) -> Vec<(u8, f64, f64, f64)> {
         all.push((LOWER_BELONGS, -bound(h, index), -bound(h, index - 1), count));
     }
     all.reverse();
-    if h.zero_count != 0.0 && !h.uses_custom_buckets() {
+    if h.zero_count > 0.0 && !h.uses_custom_buckets() {
         all.push((BOTH_BELONG, -h.zero_threshold, h.zero_threshold, h.zero_count));
     }
     for (index, count) in indexed(&h.positive_spans, &h.positive_buckets) {
-        all.push((UPPER_BELONGS, bound(h, index - 1), bound(h, index), count));
+        // the lowest custom bucket reaches down to -Inf, and includes it
+        let rule = if h.uses_custom_buckets() && index == 0 { BOTH_BELONG } else { UPPER_BELONGS };
+        all.push((rule, bound(h, index - 1), bound(h, index), count));
     }
     all.retain(|(.., count)| *count != 0.0);
     all

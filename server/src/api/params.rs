@@ -110,7 +110,8 @@ fn parse_time(text: &str) -> Result<i64, String> {
 fn parse_duration(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return if seconds.abs() <= MAX_SECONDS {
-            Ok((seconds * 1000.0).round() as i64)
+            // whole nanoseconds, then whole milliseconds, both cut off: 65.457 is 65456 ms, as in Prometheus
+            Ok((seconds * 1e9) as i64 / 1_000_000)
         } else {
             Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"))
         };

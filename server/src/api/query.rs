@@ -57,7 +57,7 @@ pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> 
 
 /// `GET|POST /api/v1/format_query`: the canonical form.
 pub(super) async fn format(params: Params) -> ApiResult {
-    Success::json(&parse(&params)?.to_string())
+    Success::json(&promql::pretty(&parse(&params)?))
 }
 
 /// `GET|POST /api/v1/parse_query`: the syntax tree.

@@ -105,6 +105,9 @@ pub(crate) fn stdvar(w: &Window<'_>, call: &Call<'_>, root: bool) -> Point {
 }
 
 pub(crate) fn quantile_of(w: &Window<'_>, call: &Call<'_>, q: f64) -> Point {
+    if !w.fv.is_empty() && !(0.0..=1.0).contains(&q) {
+        call.ctx.noted();
+    }
     floats_only(w, call, |values| quantile(q, &mut values.to_vec()))
 }
 
@@ -238,7 +241,7 @@ pub(crate) fn predict(w: &Window<'_>, call: &Call<'_>, at: i64, seconds: f64) ->
 
 /// Holt-Winters' double exponential smoothing.
 pub(crate) fn smooth(w: &Window<'_>, call: &Call<'_>, smoothing: f64, trend: f64) -> Point {
-    let proper = |v: f64| v > 0.0 && v < 1.0;
+    let proper = |v: f64| !(v <= 0.0 || v >= 1.0);
     if !proper(smoothing) || !proper(trend) {
         call.ctx.filled();
         return Point::Absent;
