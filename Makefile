@@ -130,4 +130,4 @@ bench: ## beside Prometheus: PROMETHEUS=path/to/prometheus COMPARE=path/to/compa
 
 .PHONY: bench-micro
 bench-micro: ## criterion: classes of queries, codecs, selections, appends. ARGS="NAME…" for some only
-	@$(CARGO) bench --package bench -- $(ARGS)
+	@$(CARGO) bench --profile profiling --package bench -- $(ARGS)

@@ -38,6 +38,15 @@ pub trait Queryable: Send + Sync {
     /// # Errors
     /// Where storage could not be read.
     fn select(&self, matchers: &[Matcher], hints: &SelectHints) -> Result<Selection, StorageError>;
+
+    /// The values that a label has among the series that satisfy all matchers, for the hint where a selector finds nothing;
+    /// nothing where storage does not say.
+    ///
+    /// # Errors
+    /// Where storage could not be read.
+    fn label_values(&self, _name: &str, _matchers: &[Matcher]) -> Result<Option<Vec<String>>, StorageError> {
+        Ok(None)
+    }
 }
 
 /// What a selection found.
@@ -74,7 +83,20 @@ pub struct SampleBuffer {
     pub starts: Vec<i64>,
 }
 
+/// Bytes that a histogram takes.
+pub(crate) fn histogram_bytes(h: &FloatHistogram) -> usize {
+    let numbers = h.positive_buckets.len() + h.negative_buckets.len() + h.custom_values.len();
+    size_of::<FloatHistogram>() + 8 * (numbers + h.positive_spans.len() + h.negative_spans.len())
+}
+
 impl SampleBuffer {
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        let columns = self.timestamps.capacity() + self.values.capacity() + self.starts.capacity();
+        let histograms: usize = self.histograms.iter().map(|(_, h)| 16 + histogram_bytes(h)).sum();
+        8 * columns + histograms
+    }
+
     /// Forgets the samples, keeps the memory.
     pub fn clear(&mut self) {
         self.timestamps.clear();

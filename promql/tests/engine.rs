@@ -211,3 +211,43 @@ fn repeated_parts_give_the_same() {
         warned.warnings
     );
 }
+
+#[test]
+fn explain_says_what_was_found_and_meant() {
+    let storage = storage(30, 10);
+    let engine = Engine::new(EngineOptions::default());
+    let explained = |query: &str| {
+        let options = QueryOptions { explain: true, ..QueryOptions::default() };
+        engine.instant(&storage, &parse(query).unwrap(), 60_000, &options).unwrap().explain
+    };
+    let all = explained("sum(rate(m_total[1m])) + m_totl + m_total{g=\"33\"} + m_total{g=\"qwertyuiop\"}");
+    assert_eq!(all.len(), 4);
+    assert_eq!((all[0].series, all[0].samples, &all[0].hint), (30, 120, &None));
+    assert!(all[0].bytes > 0);
+    assert_eq!(all[1].hint.as_deref(), Some("no metric __name__=\"m_totl\"; the nearest is \"m_total\""));
+    assert_eq!(all[2].hint.as_deref(), Some("no g g=\"33\"; the nearest is \"3\""));
+    assert_eq!(all[3].hint.as_deref(), Some("no g g=\"qwertyuiop\", and none like it"));
+}
+
+/// Buffers count, and what all queries hold together; the error names the part.
+#[test]
+fn budgets_in_bytes() {
+    let storage = storage(3, 20_000);
+    let query = parse("sum(rate(m_total[1h]))").unwrap();
+    let end = 20_000 * 15_000;
+    let run = |engine: &Engine, budget: usize| {
+        let options = QueryOptions { memory_budget: budget, ..QueryOptions::default() };
+        engine.range(&storage, &query, 0, end, end / 10, &options).map(|_| ())
+    };
+    let free = Engine::new(EngineOptions::default());
+    assert!(run(&free, 0).is_ok() && run(&free, 256 << 20).is_ok());
+    let error = run(&free, 100_000).unwrap_err().to_string();
+    assert_eq!(error, "query needs more than its memory budget of 100000 bytes in the samples of a series");
+    let shared = Engine::new(EngineOptions { memory_budget: 100_000, ..EngineOptions::default() });
+    for _ in 0..3 {
+        assert!(matches!(run(&shared, 0), Err(QueryError::OverGlobalBudget { budget: 100_000, .. })));
+    }
+    // what has failed holds nothing any more
+    let small = parse("1 + 1").unwrap();
+    assert!(shared.instant(&storage, &small, 0, &QueryOptions::default()).is_ok());
+}

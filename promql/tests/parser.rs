@@ -243,3 +243,30 @@ const PIECES: &[&str] = &[
     "$",
     "!",
 ];
+
+/// Input may nest as deeply as it likes: the answer is an error, or a tree that can be printed and dropped.
+#[test]
+fn deep_input() {
+    let n = 100_000;
+    for text in [
+        "(".repeat(n) + "1" + &")".repeat(n),
+        "(".repeat(n),
+        "-".repeat(n) + "1",
+        "abs(".repeat(n) + "x" + &")".repeat(n),
+        "1 + ".repeat(n) + "1",
+        "2 ^ ".repeat(n) + "1",
+        "x[".repeat(n),
+        "x".to_owned() + &"[1m:]".repeat(n),
+        format!("x[{}1m{}]", "(".repeat(n), ")".repeat(n)),
+        format!("x[{}1m]", "-".repeat(n)),
+        format!("x[{}1m]", "1m + ".repeat(n)),
+        format!("x offset {}1m", "-".repeat(n)),
+        "sum(".repeat(n) + "x" + &")".repeat(n),
+        "{".repeat(n),
+        "x or ".repeat(n) + "x",
+    ] {
+        if let Ok(expr) = promql::parse_with(&text, &promql::Features::all()) {
+            assert!(!promql::pretty(&expr).is_empty());
+        }
+    }
+}

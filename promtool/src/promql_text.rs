@@ -6,11 +6,6 @@ use model::{MatchOp, Matcher};
 use promql::Features;
 use promql::ast::{Expr, ExprKind, VectorSelector};
 
-/// Longest expression that stays on one line, in bytes.
-const MAX_LINE: usize = 100;
-/// Indentation of one level.
-const INDENT: &str = "  ";
-
 #[derive(Subcommand, Debug)]
 pub(crate) enum Subcommands {
     /// Print a query in lines of a readable length.
@@ -62,7 +57,7 @@ fn operator(text: &str) -> Result<MatchOp, String> {
 pub(crate) fn run(command: &Subcommands, features: &Features) -> Outcome {
     let parse = |query: &str| promql::parse_with(query, features).map_err(Failure::new);
     match command {
-        Subcommands::Format { query } => println!("{}", pretty(&parse(query)?, 0)),
+        Subcommands::Format { query } => println!("{}", promql::pretty(&parse(query)?)),
         Subcommands::LabelMatchers(LabelMatchers::Set(set)) => {
             let mut expr = parse(&set.query)?;
             let matcher =
@@ -113,76 +108,9 @@ fn selectors(expr: &mut Expr, change: &mut dyn FnMut(&mut VectorSelector)) {
     }
 }
 
-/// An expression over as many lines as it takes.
-fn pretty(expr: &Expr, level: usize) -> String {
-    let whole = expr.to_string();
-    let indent = INDENT.repeat(level);
-    let line = format!("{indent}{whole}");
-    // what a part is in the whole text tells what stands around it
-    if let ExprKind::Unary { negative, expr } = &expr.kind {
-        let sign = if *negative { '-' } else { '+' };
-        return format!("{indent}{sign}{}", pretty(expr, level).trim());
-    }
-    if whole.len() <= MAX_LINE {
-        return line;
-    }
-    match &expr.kind {
-        ExprKind::Binary { lhs, rhs, .. } => {
-            let (left, right) = (lhs.to_string(), rhs.to_string());
-            let operator =
-                whole.strip_prefix(left.as_str()).and_then(|rest| rest.strip_suffix(right.as_str()));
-            let operator = operator.unwrap_or_default().trim();
-            format!("{}\n{indent}{operator}\n{}", pretty(lhs, level + 1), pretty(rhs, level + 1))
-        }
-        ExprKind::Aggregate { expr: inner, param, .. } => {
-            let args = match param {
-                Some(param) => format!("({param}, {inner})"),
-                None => format!("({inner})"),
-            };
-            let head = whole.strip_suffix(args.as_str()).unwrap_or_default();
-            let param = param.as_ref().map(|p| pretty(p, level + 1) + ",\n").unwrap_or_default();
-            format!("{indent}{head}(\n{param}{}\n{indent})", pretty(inner, level + 1))
-        }
-        ExprKind::Call { func, args } => {
-            let args: Vec<String> = args.iter().map(|arg| pretty(arg, level + 1)).collect();
-            format!("{indent}{}(\n{}\n{indent})", func.name, args.join(",\n"))
-        }
-        ExprKind::Subquery { expr: inner, .. } => {
-            let suffix = whole.strip_prefix(inner.to_string().as_str()).unwrap_or_default().to_owned();
-            pretty(inner, level) + &suffix
-        }
-        ExprKind::Paren(inner) => format!("{indent}(\n{}\n{indent})", pretty(inner, level + 1)),
-        _ => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use expect_test::expect;
-
-    #[test]
-    fn long_queries_are_broken() {
-        let query = r#"histogram_quantile(0.9, sum by(le) (rate(a_really_long_metric_name_bucket{label="value",other="value2"}[5m]))) > bool 5 and on() topk(3, -(max_over_time(some_other_really_long_metric_name_with_many_words{label="value",other="value2"}[1h:5m] offset 1d)))"#;
-        expect![[r#"
-                histogram_quantile(
-                  0.9,
-                  sum by (le) (rate(a_really_long_metric_name_bucket{label="value",other="value2"}[5m]))
-                )
-              > bool
-                5
-            and on ()
-              topk(
-                3,
-                -(
-                  max_over_time(
-                    some_other_really_long_metric_name_with_many_words{label="value",other="value2"}[1h:5m] offset 1d
-                  )
-                )
-              )"#]]
-        .assert_eq(&pretty(&promql::parse(query).unwrap(), 0));
-        assert_eq!(pretty(&promql::parse("a+1000000").unwrap(), 0), "a + 1000000");
-    }
 
     #[test]
     fn matchers_are_changed_everywhere() {

@@ -116,11 +116,9 @@ impl Db {
             wake: Condvar::new(),
         });
         let db = Db { inner, threads: Mutex::default(), _lock: lock };
-        if db.inner.options.threads {
+        if db.inner.options.background {
             db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
             db.start_thread("tsdb-sync", Inner::sync_loop)?;
-        }
-        if db.inner.options.threads && db.inner.options.background {
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
         Ok(Arc::new(db))
@@ -207,7 +205,7 @@ impl Db {
 
     /// Replays the log on this thread, for a database without threads of its own ([`Options::background`]).
     pub fn replay(&self) {
-        if !self.inner.head.replay.is_done() {
+        if !self.inner.options.background && !self.inner.head.replay.is_done() {
             replay::run(&self.inner.head);
         }
     }

@@ -61,8 +61,6 @@ pub struct Options {
     pub delay_compact_file: Option<PathBuf>,
     /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
     /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
-    pub threads: bool,
-    /// Whether the database maintains itself; if not, only [`crate::Db::maintain`] does (tests that decide themselves when).
     pub background: bool,
 }
 
@@ -80,9 +78,8 @@ impl Default for Options {
             exemplar_limit: 0,
             compaction: true,
             overlapping_compaction: true,
-            delay_compact_file: None,
-            threads: true,
             background: true,
+            delay_compact_file: None,
         }
     }
 }

@@ -32,6 +32,7 @@ fn copy_dir(from: &Path, to: &Path) {
 fn open(dir: &Path) -> Arc<Db> {
     let options = Options { retention: Retention::default(), background: false, ..Options::default() };
     let db = Db::open(dir, options, ManualClock::at(1_800_000_000_000)).unwrap();
+    db.replay();
     assert!(db.wait_for_replay(std::time::Duration::from_secs(60)));
     db
 }

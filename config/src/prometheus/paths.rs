@@ -1,6 +1,6 @@
 //! Files that a configuration names relative to itself.
 
-use super::{Config, HttpClientConfig, TlsConfig};
+use super::{Config, HttpClientConfig, ScrapeConfig, ServiceDiscoveryConfigs, TlsConfig};
 use std::path::Path;
 
 /// Makes a path that is relative one below `dir`.
@@ -22,16 +22,31 @@ impl Config {
         join_each(dir, &mut self.scrape_config_files);
         join_each(dir, &mut self.global.query_log_file);
         join_each(dir, &mut self.global.scrape_failure_log_file);
-        for job in &mut self.scrape_configs {
-            join_each(dir, &mut job.scrape_failure_log_file);
-            job.http.resolve_paths(dir);
-            for sd in &mut job.sd.file_sd_configs {
-                join_each(dir, &mut sd.files);
-            }
-            for sd in &mut job.sd.kubernetes_sd_configs {
-                join_each(dir, &mut sd.kubeconfig_file);
-                sd.http.resolve_paths(dir);
-            }
+        self.scrape_configs.iter_mut().for_each(|job| job.resolve_paths(dir));
+        for alertmanagers in &mut self.alerting.alertmanagers {
+            alertmanagers.http.resolve_paths(dir);
+            alertmanagers.sd.resolve_paths(dir);
+        }
+    }
+}
+
+impl ScrapeConfig {
+    /// Resolves the files that the job names against the directory of the file that it stands in.
+    pub fn resolve_paths(&mut self, dir: &Path) {
+        join_each(dir, &mut self.scrape_failure_log_file);
+        self.http.resolve_paths(dir);
+        self.sd.resolve_paths(dir);
+    }
+}
+
+impl ServiceDiscoveryConfigs {
+    fn resolve_paths(&mut self, dir: &Path) {
+        for sd in &mut self.file_sd_configs {
+            join_each(dir, &mut sd.files);
+        }
+        for sd in &mut self.kubernetes_sd_configs {
+            join_each(dir, &mut sd.kubeconfig_file);
+            sd.http.resolve_paths(dir);
         }
     }
 }

@@ -54,7 +54,12 @@ impl Answer {
                     QueryError::Parse(_) | QueryError::BadData(_) => "bad_data",
                     _ => "execution",
                 };
-                Answer::Failed { kind: kind.to_owned(), text: error.to_string() }
+                // the HTTP API says which parameter is bad
+                let text = match &error {
+                    QueryError::BadData(text) => format!("invalid parameter \"query\": {text}"),
+                    error => error.to_string(),
+                };
+                Answer::Failed { kind: kind.to_owned(), text }
             }
         }
     }

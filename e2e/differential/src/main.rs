@@ -108,7 +108,7 @@ fn given(arguments: &Arguments, text: &str) -> Query {
 }
 
 /// How often Prometheus is asked again where its answer differs from ours.
-const REPEATS: usize = 4;
+const REPEATS: usize = 16;
 
 /// Both engines, each in two configurations.
 struct Sides {

@@ -5,6 +5,7 @@ mod chunk;
 mod config;
 mod database;
 mod exposition;
+mod promql;
 mod wal;
 
 const MIB: usize = 1 << 20;
@@ -42,5 +43,7 @@ pub const TARGETS: &[Target] = &[
         seeds: exposition::openmetrics_seeds,
         heap: 4 * MIB,
     },
+    // the samples that a query may hold, and what is made of them
+    Target { name: "promql", run: promql::query, seeds: promql::query_seeds, heap: 256 * MIB },
     Target { name: "config", run: config::prometheus, seeds: config::prometheus_seeds, heap: 64 * MIB },
 ];

@@ -1,6 +1,7 @@
 //! What the evaluation of one query carries: storage, times, budgets, annotations.
 
 use super::column::{OutSeries, Val, is_absent};
+use super::explain::Explained;
 use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
@@ -45,6 +46,13 @@ pub(crate) struct Ctx<'a> {
     /// Samples held now: results of operands that wait for their operator.
     held: AtomicUsize,
     peak: AtomicUsize,
+    /// Bytes of the largest buffer with the samples of one series; each thread has one.
+    decoded: AtomicUsize,
+    /// Bytes that all queries hold, and this one's share of them.
+    used: &'a AtomicUsize,
+    charged: Mutex<usize>,
+    /// What the selectors found, where it is asked for.
+    pub(crate) explain: Option<Mutex<Vec<Explained>>>,
     /// What fails the query once there is data for it.
     pending: Mutex<Option<String>>,
     /// What is warned of once there is data for it.
@@ -70,7 +78,7 @@ impl<'a> Ctx<'a> {
     pub(crate) fn new(
         storage: &'a dyn Queryable,
         expr: &Expr,
-        engine: &'a EngineOptions,
+        (engine, used): (&'a EngineOptions, &'a AtomicUsize),
         options: &'a QueryOptions,
         (query_start, query_end, query_step): (i64, i64, i64),
     ) -> Self {
@@ -91,6 +99,10 @@ impl<'a> Ctx<'a> {
             stats_only,
             held: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            decoded: AtomicUsize::new(0),
+            used,
+            charged: Mutex::new(0),
+            explain: options.explain.then(Mutex::default),
             pending: Mutex::new(None),
             pending_notes: Mutex::new(Vec::new()),
             noted: AtomicBool::new(false),
@@ -123,9 +135,44 @@ impl<'a> Ctx<'a> {
         if self.engine.max_samples > 0 && total > self.engine.max_samples {
             return Err(QueryError::TooManySamples);
         }
+        let buffers = self.decoded.load(Ordering::Relaxed).saturating_mul(rayon::current_num_threads());
+        let bytes = total.saturating_mul(BYTES_PER_SAMPLE).saturating_add(buffers);
         let budget = self.options.memory_budget;
-        if budget > 0 && total.saturating_mul(BYTES_PER_SAMPLE) > budget {
+        if budget > 0 && bytes > budget {
             return Err(QueryError::OverBudget { budget, part });
+        }
+        self.charge(bytes, part)
+    }
+
+    /// Takes so many bytes of what all queries may hold together, instead of what it had before.
+    fn charge(&self, bytes: usize, part: &'static str) -> Result<(), QueryError> {
+        let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes <= *charged {
+            self.used.fetch_sub(*charged - bytes, Ordering::Relaxed);
+        } else {
+            let more = bytes - *charged;
+            let all = self.used.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+            let budget = self.engine.memory_budget;
+            if budget > 0 && all > budget {
+                self.used.fetch_sub(more, Ordering::Relaxed);
+                return Err(QueryError::OverGlobalBudget { budget, part });
+            }
+        }
+        *charged = bytes;
+        Ok(())
+    }
+
+    /// Notes that a series has been read into a buffer of so many bytes.
+    pub(crate) fn decoded(&self, pos: PosRange, samples: usize, bytes: usize) -> Result<(), QueryError> {
+        if let Some(explain) = &self.explain {
+            let mut all = explain.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(e) = all.iter_mut().find(|e| e.pos == pos) {
+                e.samples += samples as u64;
+                e.bytes += bytes as u64;
+            }
+        }
+        if bytes > self.decoded.fetch_max(bytes, Ordering::Relaxed) {
+            return self.would_hold(0, "the samples of a series");
         }
         Ok(())
     }
@@ -266,10 +313,17 @@ impl<'a> Ctx<'a> {
     }
 }
 
+impl Drop for Ctx<'_> {
+    fn drop(&mut self) {
+        let charged = self.charged.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.used.fetch_sub(*charged, Ordering::Relaxed);
+    }
+}
+
 /// A length that makes no sense, with its place in the text as Prometheus shows it: first byte and byte after the last.
 fn bad_duration(expr: &DurationExpr, what: &str) -> QueryError {
     let (start, end) = (expr.pos.start, expr.pos.end);
-    QueryError::BadData(format!("invalid parameter \"query\": {start}:{end}: {what}"))
+    QueryError::BadData(format!("{start}:{end}: {what}"))
 }
 
 /// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and no subquery: of their histograms the counter

@@ -30,6 +30,7 @@ pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value) -> QueryResult {
         ctx.notes.plain("results truncated due to limit".to_owned());
     }
     QueryResult {
+        explain: Vec::new(),
         value,
         warnings: ctx.notes.texts(Level::Warning, &ctx.options.text),
         infos: ctx.notes.texts(Level::Info, &ctx.options.text),

@@ -13,7 +13,7 @@ use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
 use hashbrown::HashTable;
 use model::Labels;
 use model::labels::METRIC_NAME;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Whether a label counts in what series must have in common to match.
 fn counts(name: &str, matching: &VectorMatching) -> bool {
@@ -281,7 +281,7 @@ impl Operation<'_, '_> {
                 matched.iter_mut().enumerate().for_each(|(i, matched)| *matched |= both(i));
                 if !one_to_one && self.op.is_comparison() && !self.return_bool {
                     // a comparison that drops one of two results of the same labels does not make them unique
-                    let metric = self.labels(&many[m].labels, labels, swapped);
+                    let metric = self.labels(&many[m].labels, labels);
                     let before = compared.entry(metric).or_insert_with(|| vec![false; self.steps]);
                     for (i, before) in before.iter_mut().enumerate() {
                         if both(i) && std::mem::replace(before, true) {

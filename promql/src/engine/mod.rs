@@ -12,6 +12,7 @@ mod classic;
 mod column;
 mod context;
 mod eval;
+mod explain;
 mod finish;
 mod histogram_fn;
 mod hyperbolic;
@@ -30,6 +31,7 @@ mod topk;
 mod window;
 
 pub(crate) use classic::{nearly, parse_bound};
+pub use explain::Explained;
 pub(crate) use kahan::Kahan;
 pub use options::{Cancel, EngineOptions, QueryOptions};
 pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
@@ -37,11 +39,14 @@ pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
 use crate::ast::{Expr, ValueType};
 use crate::storage::Queryable;
 use context::{Ctx, FAR, MAX_STEPS, Steps};
+use std::sync::atomic::AtomicUsize;
 
 /// Evaluates queries. Cheap to share; holds no state of a query.
 #[derive(Debug, Default)]
 pub struct Engine {
     options: EngineOptions,
+    /// Bytes that all running queries hold.
+    used: AtomicUsize,
 }
 
 /// Deeper trees than this are evaluated on a thread of their own, with a stack to match.
@@ -52,7 +57,7 @@ const STACK_PER_LEVEL: usize = 64 << 10;
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Engine { options }
+        Engine { options, used: AtomicUsize::new(0) }
     }
 
     /// The options it was made with.
@@ -72,7 +77,7 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
         check_time(at)?;
-        let ctx = Ctx::new(storage, expr, &self.options, options, (at, at, 0));
+        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (at, at, 0));
         ctx.check_spans(expr)?;
         // a step of 1 ms is never taken
         let steps = Steps { start: at, step: 1, n: 1 };
@@ -83,7 +88,9 @@ impl Engine {
             finish::instant(&ctx, eval::eval(&ctx, expr, steps)?, at)
         })?;
         ctx.check_pending()?;
-        Ok(finish::result(&ctx, value))
+        let mut result = finish::result(&ctx, value);
+        result.explain = explain::finish(&ctx)?;
+        Ok(result)
     }
 
     /// The values of a query at `start`, `start + step`, … up to `end` (milliseconds since the epoch).
@@ -102,7 +109,7 @@ impl Engine {
         let found = expr.value_type();
         if !matches!(found, ValueType::Scalar | ValueType::Vector) {
             return Err(QueryError::BadData(format!(
-                "invalid parameter \"query\": invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
                 found.documented()
             )));
         }
@@ -114,7 +121,7 @@ impl Engine {
         if end < start {
             return Err(QueryError::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let ctx = Ctx::new(storage, expr, &self.options, options, (start, end, step));
+        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (start, end, step));
         let n = (end - start) / step + 1;
         if n > MAX_STEPS {
             return Err(QueryError::BadData(format!("{n} steps are more than {MAX_STEPS}")));
@@ -125,7 +132,9 @@ impl Engine {
         let steps = Steps { start, step, n };
         let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
         ctx.check_pending()?;
-        Ok(finish::result(&ctx, value))
+        let mut result = finish::result(&ctx, value);
+        result.explain = explain::finish(&ctx)?;
+        Ok(result)
     }
 }
 

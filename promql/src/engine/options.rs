@@ -12,6 +12,8 @@ pub struct EngineOptions {
     pub max_samples: usize,
     /// Step of subqueries that name none, in milliseconds: the global evaluation interval; 0 means one minute.
     pub subquery_step_ms: i64,
+    /// Most bytes that all queries together may hold; 0 means no bound.
+    pub memory_budget: usize,
     /// Metric names are dropped at the end of the query rather than by each function
     /// (`--enable-feature=promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
@@ -23,6 +25,7 @@ impl Default for EngineOptions {
             lookback_delta_ms: 0,
             max_samples: 50_000_000,
             subquery_step_ms: 0,
+            memory_budget: 0,
             delayed_name_removal: false,
         }
     }
@@ -39,6 +42,8 @@ pub struct QueryOptions {
     pub cancel: Cancel,
     /// Most bytes of samples and columns that the query may hold at once; 0 means no bound.
     pub memory_budget: usize,
+    /// Says in the result what each selector found.
+    pub explain: bool,
     /// At most so many series in the result; 0 means all. A warning says when it cut.
     pub limit: usize,
 }

@@ -17,6 +17,8 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: QueryStats,
+    /// What each selector found, in the order of the query's text; only where it was asked for.
+    pub explain: Vec<super::Explained>,
 }
 
 /// What a query cost.
@@ -121,6 +123,16 @@ pub enum QueryError {
     /// It would hold more bytes than allowed.
     #[error("query needs more than its memory budget of {budget} bytes in {part}")]
     OverBudget {
+        /// The budget in bytes.
+        budget: usize,
+        /// The part which grew.
+        part: &'static str,
+    },
+    /// All queries together would hold more bytes than allowed.
+    #[error(
+        "all queries together need more than their memory budget of {budget} bytes; this one grew in {part}"
+    )]
+    OverGlobalBudget {
         /// The budget in bytes.
         budget: usize,
         /// The part which grew.

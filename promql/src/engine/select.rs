@@ -204,6 +204,7 @@ pub(crate) fn instant<'a>(
         latest: steps.n == 1 && !smoothed && !stats,
     };
     let series = select(ctx, selector, &hints)?;
+    super::explain::selected(ctx, selector, pos, series.len());
     let labels = series.iter().map(|s| s.labels().clone()).collect();
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let touched = if smoothed {
@@ -216,10 +217,13 @@ pub(crate) fn instant<'a>(
                 params: &[],
             };
             buffers.scratch.samples.read(&*series[i], mint, maxt)?;
+            let (n, bytes) = buffers.scratch.samples.size();
+            ctx.decoded(pos, n, bytes)?;
             smoothed_column(&call, &buffers.scratch.samples, &reference, col)
         } else {
             buffers.raw.clear();
             series[i].read(mint, maxt, &mut buffers.raw)?;
+            ctx.decoded(pos, buffers.raw.len(), buffers.raw.bytes())?;
             if stats {
                 find_resets(&mut buffers.raw);
             }
@@ -361,11 +365,14 @@ pub(crate) fn ranged<'a>(
         latest: false,
     };
     let series = select(ctx, selector, &hints)?;
+    super::explain::selected(ctx, selector, pos, series.len());
     let labels = series.iter().map(|s| s.labels().clone()).collect();
     let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let scratch = &mut buffers.scratch;
         scratch.samples.read(&*series[i], mint, maxt)?;
+        let (n, bytes) = scratch.samples.size();
+        ctx.decoded(pos, n, bytes)?;
         if stats {
             mark_resets(scratch.samples.hv.iter_mut());
         }

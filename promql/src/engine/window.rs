@@ -17,6 +17,14 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
+    /// How many samples, and bytes of the buffers that hold them.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let n = self.ft.len() + self.ht.len();
+        let own = 16 * (self.ft.capacity() + self.ht.capacity());
+        let buckets: usize = self.hv.iter().map(|h| crate::storage::histogram_bytes(h)).sum();
+        (n, own + buckets + self.raw.bytes())
+    }
+
     /// Reads a series, reusing the buffers.
     pub(crate) fn read(
         &mut self,

@@ -52,6 +52,13 @@ impl Queryable for MemoryStorage {
             .collect();
         Ok(Selection { series: found, warnings: Vec::new() })
     }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Option<Vec<String>>, StorageError> {
+        let found =
+            self.series.values().filter(|s| matchers.iter().all(|m| m.matches(s.labels.get(&m.name))));
+        let values = found.map(|s| s.labels.get(name).to_owned()).filter(|v| !v.is_empty());
+        Ok(Some(values.collect::<std::collections::BTreeSet<String>>().into_iter().collect()))
+    }
 }
 
 impl Series for MemorySeries {

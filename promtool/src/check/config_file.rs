@@ -98,17 +98,21 @@ fn check(file: &Path, options: &Options) -> Result<Checked, String> {
         format!("parsing YAML file {}: {line}{field}{}", e.file, e.message)
     };
     let mut config = Config::parse(&read(file)?, &name).map_err(parsing)?;
-    for pattern in config.scrape_config_files.clone() {
-        let mut files = discovery::file::matching(&dir.join(pattern).display().to_string());
-        files.sort();
-        for more in files {
-            config.add_scrape_config_file(&read(&more)?, &more.display().to_string()).map_err(parsing)?;
-        }
-    }
     if options.agent {
         for_agent(&config)?;
     }
     config.resolve_paths(dir);
+    for pattern in config.scrape_config_files.clone() {
+        let mut files = discovery::file::matching(&pattern);
+        files.sort();
+        for more in files {
+            let known = config.scrape_configs.len();
+            config.add_scrape_config_file(&read(&more)?, &more.display().to_string()).map_err(parsing)?;
+            // what its jobs name lies beside it
+            let dir = more.parent().unwrap_or(Path::new(""));
+            config.scrape_configs[known..].iter_mut().for_each(|job| job.resolve_paths(dir));
+        }
+    }
     let mut rule_files = Vec::new();
     if !options.syntax_only {
         for pattern in &config.rule_files {

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use tsdb::read_only::ReadOnlyDb;
 use tsdb::{FloatColumns, SeriesEntry};
 
@@ -142,11 +141,11 @@ impl Selected {
         Ok(out.flush()?)
     }
 
-    fn select(&self, db: &ReadOnlyDb, sets: &[Vec<Matcher>]) -> Result<Vec<Arc<SeriesEntry>>, Failure> {
+    fn select(&self, db: &ReadOnlyDb, sets: &[Vec<Matcher>]) -> Result<Vec<SeriesEntry>, Failure> {
         if let [matchers] = sets {
             return Ok(db.select(matchers, self.min_time, self.max_time)?);
         }
-        let mut all: BTreeMap<Labels, Arc<SeriesEntry>> = BTreeMap::new();
+        let mut all: BTreeMap<Labels, SeriesEntry> = BTreeMap::new();
         for matchers in sets {
             for entry in db.select(matchers, self.min_time, self.max_time)? {
                 all.entry(entry.labels().clone()).or_insert(entry);

@@ -98,7 +98,7 @@ impl Head {
             }
             same
         });
-        self.deleted.truncate(i64::MIN, &gone);
+        self.deleted.truncate(i64::MIN, &gone, |_| false);
         let segment = self.log.lock().wal.last_segment();
         self.left.lock().extend(gone.into_iter().map(|id| (id, segment)));
         Ok(())

@@ -56,7 +56,7 @@ impl ReadOnlyDb {
     ///
     /// # Errors
     /// Where a block is damaged or cannot be read.
-    pub fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<Arc<SeriesEntry>>, Error> {
+    pub fn select(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<Vec<SeriesEntry>, Error> {
         let mut found = self.querier().select(matchers, mint, maxt)?;
         let blocks = self.db.inner().blocks.load();
         if !blocks.iter().any(|b| b.meta().min_time <= maxt && b.meta().max_time > mint) {

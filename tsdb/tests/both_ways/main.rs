@@ -29,13 +29,10 @@ macro_rules! peer_or_skip {
 }
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
-    let background = options.background;
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
     let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
         .unwrap();
-    if !background {
-        db.replay();
-    }
+    db.replay(); // where it has no threads of its own
     while !db.replay_status().done {
         std::thread::yield_now();
     }
