@@ -3,6 +3,7 @@
 use crate::FloatHistogram;
 use crate::float::format_short;
 use crate::histogram::Span;
+use crate::histogram_bounds;
 use std::fmt;
 
 impl fmt::Display for FloatHistogram {
@@ -38,7 +39,7 @@ fn indexed<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl Iterator<Item = (i3
 }
 
 impl FloatHistogram {
-    /// The upper bound of a bucket: 2^(index · 2^-schema), or as given for custom buckets.
+    /// The upper bound of a bucket, exponential or as given for custom buckets.
     fn bound(&self, index: i32) -> f64 {
         if self.uses_custom_buckets() {
             return match usize::try_from(index) {
@@ -46,16 +47,8 @@ impl FloatHistogram {
                 Err(_) => f64::NEG_INFINITY,
             };
         }
-        let exponent = f64::from(index) * f64::from(-self.schema).exp2();
-        // the last bucket of finite numbers ends with them
-        if exponent == 1024.0 { f64::MAX } else { split_exp2(exponent) }
+        histogram_bounds::bound(index, self.schema)
     }
-}
-
-/// 2 to the power, exact in its whole part.
-fn split_exp2(exponent: f64) -> f64 {
-    let whole = exponent.floor();
-    (exponent - whole).exp2() * whole.exp2()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 pub mod duration;
 pub mod float;
 pub mod histogram;
+pub mod histogram_bounds;
 mod histogram_text;
 pub mod labels;
 pub mod matcher;

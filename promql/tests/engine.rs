@@ -204,12 +204,9 @@ fn repeated_parts_give_the_same() {
     assert_eq!(two.stats.series, 2 * one.stats.series);
     let warned =
         run("sum(rate(m_total[2m])) + histogram_quantile(2, m_total) + histogram_quantile(2, m_total)");
-    assert_eq!(
-        warned.warnings.iter().filter(|w| w.contains("quantile value")).count(),
-        2,
-        "{:?}",
-        warned.warnings
-    );
+    // of the same text at several places the last one is told
+    let told: Vec<_> = warned.warnings.iter().filter(|w| w.contains("quantile value")).collect();
+    assert_eq!(told, ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:78)"]);
 }
 
 #[test]

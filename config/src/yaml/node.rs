@@ -111,7 +111,7 @@ struct Builder<'input> {
 impl<'input> Builder<'input> {
     /// The next event that is no comment, and its line.
     fn event(&mut self) -> Result<Option<(Event<'input>, usize)>, Error> {
-        while let Some(event) = self.parser.next() {
+        for event in self.parser.by_ref() {
             let (event, span) =
                 event.map_err(|e| Error::at(e.marker().line(), format!("not valid YAML: {}", e.info())))?;
             if !matches!(event, Event::Comment(..)) {

@@ -89,13 +89,13 @@ const SHOWN: usize = 10;
 
 /// An annotation without the number of samples: Prometheus counts them anew each time that it brings two lists together.
 /// Of NaN among observations it says so at another argument than the tests of its own repository ask for: without the place.
-fn uncounted(text: &String) -> String {
+fn uncounted(text: &str) -> String {
     if text.contains(" NaN observations") {
-        return text.rsplit_once(" (").map_or(text.as_str(), |(before, _)| before).to_owned();
+        return text.rsplit_once(" (").map_or(text, |(before, _)| before).to_owned();
     }
     match (text.find(", over "), text.find(" samples from ")) {
         (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to..]),
-        _ => text.clone(),
+        _ => text.to_owned(),
     }
 }
 
@@ -107,8 +107,8 @@ fn annotations(what: &str, expected: &[String], found: &[String]) -> Option<Diff
             text: format!("{what}: expected {}, found {}", expected.len(), found.len()),
         });
     }
-    let expected: Vec<String> = expected.iter().map(uncounted).collect();
-    let found: Vec<String> = found.iter().map(uncounted).collect();
+    let expected: Vec<String> = expected.iter().map(|a| uncounted(a)).collect();
+    let found: Vec<String> = found.iter().map(|a| uncounted(a)).collect();
     let missing: Vec<&String> = expected.iter().filter(|a| !found.contains(a)).collect();
     let extra: Vec<&String> = found.iter().filter(|a| !expected.contains(a)).collect();
     (!missing.is_empty() || !extra.is_empty()).then(|| Difference {

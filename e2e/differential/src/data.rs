@@ -132,7 +132,7 @@ impl Maker {
     }
 
     fn rhythm(&mut self) -> Rhythm {
-        *self.random.pick(&RHYTHMS)
+        self.random.pick(&RHYTHMS)
     }
 
     fn counters(&mut self) {

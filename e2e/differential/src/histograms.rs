@@ -27,11 +27,9 @@ fn spans(buckets: &Buckets) -> (Vec<Span>, Vec<f64>) {
     for (index, count) in buckets {
         match spans.last_mut() {
             Some(span) if *index - next <= 1 => {
-                for _ in next..*index {
-                    counts.push(0.0);
-                    span.length += 1;
-                }
-                span.length += 1;
+                let gap = (*index - next).unsigned_abs();
+                counts.extend((0..gap).map(|_| 0.0));
+                span.length += gap + 1;
             }
             _ => spans.push(Span { offset: index - next, length: 1 }),
         }

@@ -163,7 +163,13 @@ async fn a_failed_scrape_makes_all_stale_and_the_next_one_good() {
     w.scrape(1000).await;
     w.exporter.set(Answer::Raw(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec()));
     assert_eq!(w.failure(2000).await, "server returned HTTP status 503 Service Unavailable");
-    check(&w.storage.at(2000, false), expect![""]);
+    check(
+        &w.storage.at(2000, false),
+        expect![[r#"
+        {__name__="a", instance="i", job="j", team="infra"} stale
+        {__name__="b", instance="i", job="j", team="infra"} stale
+    "#]],
+    );
     w.failure(3000).await;
     assert_eq!(w.storage.at(3000, false), "");
     w.exporter.text("a 1\n");

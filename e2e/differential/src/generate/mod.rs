@@ -73,7 +73,7 @@ impl Generator {
         let step = match self.random.below(8) {
             0 => self.random.between(1, 500),
             1 => self.random.between(1, 90_000),
-            _ => *self.random.pick(&[5_000, 15_000, 30_000, 60_000, 300_000]),
+            _ => self.random.pick(&[5_000, 15_000, 30_000, 60_000, 300_000]),
         };
         When::Range { start, end: start + steps * step + self.random.between(0, step - 1), step }
     }
@@ -90,7 +90,7 @@ impl Generator {
     /// An expression of a type; of another one where an error is wanted.
     fn of_type(&mut self, wanted: ValueType, wish: Wish) -> String {
         let wanted = if self.random.percent(self.wrong) {
-            *self.random.pick(&[ValueType::Scalar, ValueType::String, ValueType::Vector, ValueType::Matrix])
+            self.random.pick(&[ValueType::Scalar, ValueType::String, ValueType::Vector, ValueType::Matrix])
         } else {
             wanted
         };
@@ -124,7 +124,7 @@ impl Generator {
             0..=3 => self.call(ValueType::Scalar, Wish::Any),
             4 | 5 => {
                 let (l, r) = (self.scalar(), self.scalar());
-                let op = *self.random.pick(&ARITHMETIC);
+                let op = self.random.pick(&ARITHMETIC);
                 format!("{l} {op} {r}")
             }
             6 => {
@@ -150,9 +150,7 @@ impl Generator {
             .to_owned(),
             5 => format!("-{}", self.random.between(1, 100)),
             6 => format!("{:.3}", self.random.unit() * 10.0),
-            7 => {
-                (*self.random.pick(&["1e308", "3e-308", "0.1", "1e-9", "9007199254740993", "-0"])).to_owned()
-            }
+            7 => (self.random.pick(&["1e308", "3e-308", "0.1", "1e-9", "9007199254740993", "-0"])).to_owned(),
             8 | 9 => format!("{:.2}", self.random.unit()),
             _ => self.random.between(0, 10).to_string(),
         }
@@ -169,13 +167,13 @@ impl Generator {
             "\"größe.x\"",
             "\"\\xff\"",
         ];
-        (*self.random.pick(&texts)).to_owned()
+        (self.random.pick(&texts)).to_owned()
     }
 
     /// A call of any function of that result.
     fn call(&mut self, returns: ValueType, wish: Wish) -> String {
         let fitting: Vec<&Function> = FUNCTIONS.iter().filter(|f| f.returns == returns).collect();
-        let func = *self.random.pick(&fitting);
+        let func = self.random.pick(&fitting);
         self.call_of(func, wish)
     }
 
@@ -183,16 +181,16 @@ impl Generator {
         let name = func.name;
         let wish = match name {
             _ if COUNTER_FUNCTIONS.contains(&name) => {
-                *self.random.pick(&[Wish::Counter, Wish::Histogram, Wish::Any])
+                self.random.pick(&[Wish::Counter, Wish::Histogram, Wish::Any])
             }
             "histogram_quantile" | "histogram_fraction" | "histogram_quantiles" => {
-                *self.random.pick(&[Wish::Classic, Wish::Histogram])
+                self.random.pick(&[Wish::Classic, Wish::Histogram])
             }
             _ if name.starts_with("histogram_") => Wish::Histogram,
             "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute"
-            | "month" | "year" => *self.random.pick(&[Wish::Time, Wish::Any]),
-            "sort_by_label" | "sort_by_label_desc" => *self.random.pick(&[Wish::Natural, Wish::Any]),
-            "info" => *self.random.pick(&[Wish::Counter, Wish::Job, Wish::Any]),
+            | "month" | "year" => self.random.pick(&[Wish::Time, Wish::Any]),
+            "sort_by_label" | "sort_by_label_desc" => self.random.pick(&[Wish::Natural, Wish::Any]),
+            "info" => self.random.pick(&[Wish::Counter, Wish::Job, Wish::Any]),
             _ => wish,
         };
         let args = match name {
@@ -250,7 +248,7 @@ impl Generator {
     /// Mostly in 0..1.
     fn fraction(&mut self) -> String {
         if self.random.percent(75) {
-            (*self.random.pick(&["0", "0.01", "0.25", "0.5", "0.9", "0.99", "1"])).to_owned()
+            (self.random.pick(&["0", "0.01", "0.25", "0.5", "0.9", "0.99", "1"])).to_owned()
         } else {
             self.scalar()
         }
@@ -265,10 +263,10 @@ impl Generator {
     fn label_replace(&mut self, wish: Wish) -> Vec<String> {
         let vector = self.of_type(ValueType::Vector, wish);
         let (dst, src) = (self.label_text(), self.label_text());
-        let replacement = *self
+        let replacement = self
             .random
             .pick(&["$1", "x-$1", "", "${1}y", "$0", "$2", "$$", "${name}", "$name", "const", "$1x"]);
-        let pattern = *self.random.pick(&[
+        let pattern = self.random.pick(&[
             "(.*)",
             "(.+):(.*)",
             "a.*",
@@ -284,7 +282,7 @@ impl Generator {
 
     fn label_join(&mut self, wish: Wish) -> Vec<String> {
         let mut args = vec![self.of_type(ValueType::Vector, wish), self.label_text()];
-        args.push((*self.random.pick(&["\"-\"", "\"\"", "\", \""])).to_owned());
+        args.push((self.random.pick(&["\"-\"", "\"\"", "\", \""])).to_owned());
         for _ in 0..self.random.below(4) {
             args.push(self.label_text());
         }
@@ -293,7 +291,7 @@ impl Generator {
 
     fn aggregation(&mut self, wish: Wish) -> String {
         let with = self.random.percent(40);
-        let op = if with { *self.random.pick(&WITH_PARAMETER) } else { *self.random.pick(&AGGREGATIONS) };
+        let op = if with { self.random.pick(&WITH_PARAMETER) } else { self.random.pick(&AGGREGATIONS) };
         let inner = self.of_type(ValueType::Vector, wish);
         let mut args = if with { vec![self.parameter(op), inner] } else { vec![inner] };
         if self.random.percent(self.wrong) {
@@ -328,10 +326,10 @@ impl Generator {
 
     fn binary(&mut self, wish: Wish) -> String {
         let op = match self.random.below(12) {
-            0..=4 => *self.random.pick(&ARITHMETIC),
-            5..=7 => *self.random.pick(&COMPARISONS),
-            8..=10 => *self.random.pick(&SETS),
-            _ => *self.random.pick(&TRIMS),
+            0..=4 => self.random.pick(&ARITHMETIC),
+            5..=7 => self.random.pick(&COMPARISONS),
+            8..=10 => self.random.pick(&SETS),
+            _ => self.random.pick(&TRIMS),
         };
         let trim = TRIMS.contains(&op);
         let set = SETS.contains(&op);
@@ -385,7 +383,7 @@ impl Generator {
             }
         }
         if (!set && self.random.percent(15)) || self.random.percent(self.wrong) {
-            let value = *self.random.pick(&["0", "1", "-5", "NaN", "Inf", "2.5"]);
+            let value = self.random.pick(&["0", "1", "-5", "NaN", "Inf", "2.5"]);
             out += &match self.random.below(4) {
                 0 => format!(" fill({value})"),
                 1 => format!(" fill_left({value})"),
@@ -409,8 +407,7 @@ impl Generator {
             }
             _ => words.insert(
                 at,
-                *self
-                    .random
+                self.random
                     .pick(&["(", ")", "[", "]", "{", "}", "@", " offset ", "'", ":", "!", " by ", "#", "é"]),
             ),
         }

@@ -96,7 +96,7 @@ const MATCHERS: [&str; 18] = [
 
 /// `(a, b)`
 pub(super) fn label_list(random: &mut Random) -> String {
-    let chosen: Vec<&str> = (0..random.below(4)).map(|_| *random.pick(&LABELS)).collect();
+    let chosen: Vec<&str> = (0..random.below(4)).map(|_| random.pick(&LABELS)).collect();
     format!("({})", chosen.join(", "))
 }
 
@@ -104,19 +104,19 @@ impl Generator {
     fn metric(&mut self, wish: Wish) -> &'static str {
         let random = &mut self.random;
         match wish {
-            _ if random.percent(8) => *random.pick(&OTHERS),
-            Wish::Counter => *random.pick(&COUNTERS),
-            Wish::Histogram => *random.pick(&HISTOGRAMS),
-            Wish::Classic => *random.pick(&CLASSIC),
+            _ if random.percent(8) => random.pick(&OTHERS),
+            Wish::Counter => random.pick(&COUNTERS),
+            Wish::Histogram => random.pick(&HISTOGRAMS),
+            Wish::Classic => random.pick(&CLASSIC),
             Wish::Time => "boot_time_seconds",
-            Wish::Job => *random.pick(&WITH_JOB),
+            Wish::Job => random.pick(&WITH_JOB),
             Wish::Natural => "natural",
             Wish::Any => match random.below(10) {
-                0 | 1 => *random.pick(&COUNTERS),
-                2 | 3 => *random.pick(&HISTOGRAMS),
-                4 => *random.pick(&CLASSIC),
-                5 | 6 => *random.pick(&WITH_JOB),
-                _ => *random.pick(&OTHERS),
+                0 | 1 => random.pick(&COUNTERS),
+                2 | 3 => random.pick(&HISTOGRAMS),
+                4 => random.pick(&CLASSIC),
+                5 | 6 => random.pick(&WITH_JOB),
+                _ => random.pick(&OTHERS),
             },
         }
     }
@@ -125,8 +125,8 @@ impl Generator {
     fn bare(&mut self, wish: Wish) -> String {
         let metric = self.metric(wish);
         let chosen: Vec<&str> = match self.random.below(5) {
-            0 | 1 => vec![*self.random.pick(&MATCHERS)],
-            2 if self.random.percent(30) => vec![*self.random.pick(&MATCHERS), *self.random.pick(&MATCHERS)],
+            0 | 1 => vec![self.random.pick(&MATCHERS)],
+            2 if self.random.percent(30) => vec![self.random.pick(&MATCHERS), self.random.pick(&MATCHERS)],
             _ => Vec::new(),
         };
         if chosen.is_empty() {
@@ -154,7 +154,7 @@ impl Generator {
         }
         let mut text = format!("{}[{}]", self.bare(wish), self.duration(true));
         if self.random.percent(12) {
-            text += *self.random.pick(&[" anchored", " smoothed"]);
+            text += self.random.pick(&[" anchored", " smoothed"]);
         }
         text + &self.modifiers()
     }
@@ -166,8 +166,8 @@ impl Generator {
         self.subqueries -= 1;
         let inner = if self.random.percent(60) { format!("({inner})") } else { inner };
         let range =
-            *self.random.pick(&["1m", "5m", "10m", "90s", "30s", "17s", "5m + 3s", "step() * 2", "600"]);
-        let step = *self.random.pick(&["", "1m", "30s", "15s", "7s", "step()", "45"]);
+            self.random.pick(&["1m", "5m", "10m", "90s", "30s", "17s", "5m + 3s", "step() * 2", "600"]);
+        let step = self.random.pick(&["", "1m", "30s", "15s", "7s", "step()", "45"]);
         let text = format!("{inner}[{range}:{step}]");
         text + &self.modifiers()
     }
@@ -189,9 +189,9 @@ impl Generator {
             "1m - 5m",
         ];
         if self.random.percent(15) && positive {
-            return (*self.random.pick(&odd)).to_owned();
+            return (self.random.pick(&odd)).to_owned();
         }
-        (*self.random.pick(&plain)).to_owned()
+        (self.random.pick(&plain)).to_owned()
     }
 
     fn modifiers(&mut self) -> String {
@@ -260,6 +260,6 @@ impl Generator {
             "{__name__=\"nh_seconds\"}",
             "{}",
         ];
-        (*self.random.pick(&selectors)).to_owned()
+        (self.random.pick(&selectors)).to_owned()
     }
 }
