@@ -76,8 +76,8 @@ mod tests {
              (0.7071067811865475,1]:1, (2,2.82842712474619]:3}"
         );
         h.schema = crate::histogram::CUSTOM_BUCKETS_SCHEMA;
-        h.custom_values = vec![1.0, 2.0];
+        h.custom_values = vec![1.0, 2.0, 3.0];
         (h.negative_spans, h.negative_buckets, h.zero_count) = (Vec::new(), Vec::new(), 0.0);
-        assert_eq!(h.to_string(), "{count:1e+06, sum:-0.5, (-Inf,1]:1, (2,+Inf]:3}");
+        assert_eq!(h.to_string(), "{count:1e+06, sum:-0.5, (-Inf,1]:1, (3,+Inf]:3}");
     }
 }
