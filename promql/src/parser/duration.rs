@@ -22,7 +22,7 @@ impl Parser<'_> {
             Kind::Number => parse_number(token.text),
             Kind::Duration => {
                 let ms = model::duration::parse_ms(token.text).map_err(|e| (token.pos, e.to_string()))?;
-                Some(ms as f64 / 1000.0)
+                Some(seconds_of(ms))
             }
             _ => return self.unexpected(context, "number or duration"),
         };
@@ -76,9 +76,10 @@ impl Parser<'_> {
         fold(expr, Place::Range)
     }
 
-    /// What follows `offset`: a signed duration, a function or a parenthesised expression; operators end it.
+    /// What follows `offset`: a signed duration or a function, which an operator ends; or what begins with a parenthesis, and goes
+    /// on behind it: `offset (1m) * 2` looks back two minutes.
     pub(super) fn offset_span(&mut self) -> Fallible<Span> {
-        let expr = self.duration_signed()?;
+        let expr = if self.peek().is("(") { self.duration_binary(4)? } else { self.duration_signed()? };
         fold(expr, Place::Offset)
     }
 
@@ -131,7 +132,7 @@ impl Parser<'_> {
         let start = self.peek().pos.start;
         if self.peek().is("-") || self.peek().is("+") {
             let negative = self.advance().text == "-";
-            let expr = Box::new(self.duration_primary()?);
+            let expr = Box::new(self.nested(Self::duration_signed)?);
             return Ok(DurationExpr { pos: self.since(start), kind: signed(negative, expr) });
         }
         self.duration_primary()
@@ -199,5 +200,11 @@ pub(super) fn seconds_to_ms(seconds: f64, place: Place, pos: PosRange) -> Fallib
     if place == Place::Range && seconds <= 0.0 {
         return Err((pos, "duration must be greater than 0".to_owned()));
     }
-    Ok((seconds * 1000.0).round() as i64)
+    // whole nanoseconds, of which what is less than a millisecond is cut off
+    Ok((seconds * 1e9).round() as i64 / 1_000_000)
+}
+
+/// A length in seconds as Prometheus has it: whole seconds and their rest are converted apart, which rounds in its own way.
+pub(crate) fn seconds_of(ms: i64) -> f64 {
+    (ms / 1000) as f64 + (ms % 1000 * 1_000_000) as f64 / 1e9
 }
