@@ -68,6 +68,8 @@ fn found_by_comparison() {
     check_script(include_str!("scripts/differential/histograms.test"));
     check_script(include_str!("scripts/differential/classic.test"));
     check_script(include_str!("scripts/differential/operators.test"));
+    check_script(include_str!("scripts/differential/lengths.test"));
+    check_script(include_str!("scripts/differential/buckets.test"));
 }
 
 /// The runner itself must see what is wrong.

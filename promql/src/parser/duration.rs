@@ -2,14 +2,15 @@
 
 use super::{Fallible, Parser};
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, PosRange, Span};
-use crate::lexer::{Kind, parse_number};
+use crate::lexer::{Kind, Token, parse_number};
 
 /// Longest duration in seconds: 2^63 nanoseconds, as Prometheus' own type holds.
 const MAX_SECONDS: f64 = 9_223_372_036.0;
 
 /// Where a duration stands, which decides whether it must be positive.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Place {
+    #[default]
     Range,
     Offset,
 }
@@ -60,7 +61,11 @@ impl Parser<'_> {
             }
         }
         let pos = self.peek().pos;
-        let seconds = self.signed_number("@")?;
+        let seconds = match self.peek().kind {
+            Kind::Punct if self.peek().is("-") || self.peek().is("+") => self.signed_number("@")?,
+            Kind::Number | Kind::Duration => self.signed_number("@")?,
+            _ => return self.unexpected("@", "timestamp"),
+        };
         let ms = (seconds * 1000.0).round();
         // the same bounds as for any timestamp: an i64 of milliseconds
         if !seconds.is_finite() || ms.abs() >= i64::MAX as f64 {
@@ -72,6 +77,7 @@ impl Parser<'_> {
 
     /// What stands in `[…]`: any duration expression.
     pub(super) fn range_span(&mut self) -> Fallible<Span> {
+        self.place = Place::Range;
         let expr = self.duration_binary(4)?;
         fold(expr, Place::Range)
     }
@@ -79,6 +85,7 @@ impl Parser<'_> {
     /// What follows `offset`: a signed duration or a function, which an operator ends; or what begins with a parenthesis, and goes
     /// on behind it: `offset (1m) * 2` looks back two minutes.
     pub(super) fn offset_span(&mut self) -> Fallible<Span> {
+        self.place = Place::Offset;
         let expr = if self.peek().is("(") { self.duration_binary(4)? } else { self.duration_signed()? };
         fold(expr, Place::Offset)
     }
@@ -128,6 +135,20 @@ impl Parser<'_> {
         })
     }
 
+    /// What stands in the place of a length is none.
+    fn no_length<T>(&self, token: Token<'_>) -> Fallible<T> {
+        let expected = "number, duration, step(), or range()";
+        match (self.place, token.kind) {
+            (Place::Range, Kind::Identifier | Kind::MetricIdentifier | Kind::Keyword) => {
+                // in brackets no other word can be
+                let first = token.text.chars().next().unwrap_or(' ');
+                Err((token.pos, format!("unexpected character in duration expression: '{first}'")))
+            }
+            (Place::Range, _) => self.unexpected("subquery or range selector", expected),
+            (Place::Offset, _) => self.unexpected("offset", expected),
+        }
+    }
+
     fn duration_signed(&mut self) -> Fallible<DurationExpr> {
         let start = self.peek().pos.start;
         if self.peek().is("-") || self.peek().is("+") {
@@ -168,6 +189,9 @@ impl Parser<'_> {
             let kind = if least { DurationExprKind::Min(a, b) } else { DurationExprKind::Max(a, b) };
             return Ok(DurationExpr { pos, kind });
         } else {
+            if !matches!(first.kind, Kind::Number | Kind::Duration) {
+                return self.no_length(first);
+            }
             let (value, is_duration) = self.number_token("duration expression")?;
             DurationExprKind::Number { value, is_duration }
         };

@@ -96,7 +96,7 @@ pub fn parse_with(text: &str, features: &Features) -> Result<Expr, ParseError> {
         if parser.peek().kind != Kind::Eof {
             return parser.unexpected("", "");
         }
-        check::check(&mut expr)?;
+        check::check(&mut expr, text)?;
         Ok(expr)
     };
     run().map_err(|(pos, message)| ParseError::new(text, pos, message))
@@ -163,13 +163,15 @@ pub(crate) struct Parser<'a> {
     nesting: usize,
     /// Depth of the expression returned last.
     depth: usize,
+    /// Where the length stands that is read now.
+    place: duration::Place,
     features: Features,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, features: &Features) -> Fallible<Self> {
         let (tokens, lex_error) = lex(text);
-        Ok(Parser { tokens, lex_error, at: 0, nesting: 0, depth: 0, features: *features })
+        Ok(Parser { tokens, lex_error, at: 0, nesting: 0, depth: 0, place: Default::default(), features: *features })
     }
 
     pub(crate) fn peek(&self) -> Token<'a> {
