@@ -38,7 +38,14 @@ pub(crate) fn evaluate(
             counted(samples, grid, &mut kept.counts, col, |a, b| a != b && !(a.is_nan() && b.is_nan()))
         }
         "resets" => counted(samples, grid, &mut kept.counts, col, |a, b| b < a),
-        "quantile_over_time" => quantiles(&call.params[0], samples, grid, &mut kept.sorted, col),
+        "quantile_over_time" => {
+            let q = &call.params[0];
+            let outside = |q: &f64| !(0.0..=1.0).contains(q);
+            if grid.places.iter().zip(q).any(|(place, q)| !place.is_empty() && outside(q)) {
+                call.ctx.noted();
+            }
+            quantiles(q, samples, grid, &mut kept.sorted, col);
+        }
         _ => return false,
     }
     true
