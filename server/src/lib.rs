@@ -89,6 +89,7 @@ pub async fn start(
     for feature in options.enable_feature.iter().filter(|f| *f != storage::EXEMPLAR_FEATURE) {
         tracing::warn!(feature, "this feature has no effect yet");
     }
+    options.check_web_config()?;
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
         .map_err(|e| Error::Flag { flag: "web.cors.origin", why: e.to_string() })?;
 
