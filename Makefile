@@ -72,7 +72,8 @@ SEED ?= 1
 differential: ## generated queries, beside a real Prometheus: COUNT=20000 SEED=1
 	@if [ -n "$${PROMETHEUS:-}" ] || command -v go > /dev/null; then \
 	  prometheus=$${PROMETHEUS:-$$(e2e/peers/build prometheus)} && \
-	  $(CARGO) run --quiet --package differential -- --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
+	  $(CARGO) build --quiet --workspace --bin differential && \
+	  $(TARGET_DIR)/debug/differential --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
 	else echo "skipped: needs Go to build Prometheus, or PROMETHEUS=path/to/prometheus"; fi
 
 .PHONY: lint

@@ -71,7 +71,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("cannot start threads")
-        .and_then(|runtime| runtime.block_on(run(name, &command, matches)));
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(name, &command, matches));
+            // a thread that waits for a dead mount does not keep the process alive: all stages have stopped, or had their time
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
