@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { root } from "./api";
+import { pageOf, root } from "./api";
 import logo from "./logo.svg";
 import { QueryPage } from "./query/QueryPage";
 import "./style.css";
@@ -10,8 +10,6 @@ import { TargetsPage } from "./targets/TargetsPage";
 
 const PAGES = [["query", "Query"], ["targets", "Targets"]] as const;
 type Theme = "auto" | "light" | "dark";
-
-const pageOf = (path: string): string => path.slice(root().length) || "query";
 
 function App() {
   const [page, setPage] = useState(() => pageOf(location.pathname));
