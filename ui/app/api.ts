@@ -33,6 +33,8 @@ export interface ActiveTarget {
 export interface DroppedTarget {
   discoveredLabels: LabelSet;
   scrapePool?: string;
+  /** Why, where the server says. */
+  reason?: string;
 }
 
 export interface Targets {
