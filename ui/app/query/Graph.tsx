@@ -39,6 +39,7 @@ export function Graph({ series, start, end, step, onZoom, onUnzoom, dark }: Prop
   now.current = { data, only, onZoom, onUnzoom };
 
   useEffect(() => {
+    const box = parent.current!;
     let frame = 0;
     const pointed = (u: uPlot) => {
       cancelAnimationFrame(frame);
@@ -47,7 +48,7 @@ export function Graph({ series, start, end, step, onZoom, onUnzoom, dark }: Prop
     const created = new uPlot(
       {
         ...look(),
-        width: parent.current!.clientWidth,
+        width: box.clientWidth,
         height: HEIGHT,
         series: [{}, ...names.map((_, i) => ({ stroke: color(i), width: 1.5, points: { show: data[0].length === 1 } }))],
         cursor: {
@@ -68,12 +69,13 @@ export function Graph({ series, start, end, step, onZoom, onUnzoom, dark }: Prop
         },
       },
       data as uPlot.AlignedData,
-      parent.current!,
+      box,
     );
     chart.current = created;
     setOnly(null);
-    const resized = new ResizeObserver(() => created.setSize({ width: parent.current!.clientWidth, height: HEIGHT }));
-    resized.observe(parent.current!);
+    // also told when the box leaves the page, and then has no width
+    const resized = new ResizeObserver(() => box.clientWidth > 0 && created.setSize({ width: box.clientWidth, height: HEIGHT }));
+    resized.observe(box);
     return () => {
       cancelAnimationFrame(frame);
       store.set(null);
