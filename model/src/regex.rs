@@ -107,12 +107,21 @@ fn repetitions(pattern: &str) -> Result<String, String> {
             continue;
         }
         if in_class || c == '[' {
+            let was_in_class = in_class;
             in_class = c != ']' || !in_class;
             let mut len = c.len_utf8();
             // a bracket that comes first in a class belongs to it
-            if c == '[' && !rest[1..].starts_with("[:") {
+            if c == '[' && !was_in_class && !rest[1..].starts_with("[:") {
                 len += usize::from(rest[1..].starts_with('^'));
                 len += usize::from(rest[len..].starts_with(']'));
+            }
+            // within a class a bracket is a character like others, and there are no classes within classes
+            let set = in_class && (rest.starts_with("&&") || rest.starts_with("~~"));
+            let nested = was_in_class && c == '[';
+            if nested && let Some(end) = rest.strip_prefix("[:").and_then(|r| r.find(":]")) {
+                len = end + 4;
+            } else if nested || set {
+                out.push('\\');
             }
             out.push_str(&rest[..len]);
             rest = &rest[len..];

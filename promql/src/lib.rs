@@ -14,7 +14,7 @@ mod printer;
 pub mod storage;
 pub mod testing;
 
-pub use engine::{Cancel, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Value};
+pub use engine::{Cancel, Engine, EngineOptions, QueryError, QueryOptions, QueryResult, Stopwatch, Value};
 pub use json::to_json;
 pub use parser::{Features, ParseError, parse, parse_matchers, parse_selector, parse_with};
 pub use pretty::pretty;

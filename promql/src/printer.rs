@@ -56,7 +56,7 @@ impl Display for Expr {
 
 fn number(f: &mut Formatter<'_>, value: f64, is_duration: bool) -> fmt::Result {
     if is_duration {
-        return f.write_str(&model::duration::format_ms((value * 1000.0).round() as i64));
+        return f.write_str(&model::duration::format_ms((value * 1e9) as i64 / 1_000_000));
     }
     f.write_str(&format_plain(value))
 }
@@ -122,8 +122,12 @@ fn modifiers(f: &mut impl fmt::Write, around: Boundary, modifiers: &Modifiers) -
     }
     boundary(f, around)?;
     match &modifiers.offset {
+        // an operator would not be taken for a part of the length without its parentheses
+        Some(Span::Expr(expr)) if matches!(expr.kind, DurationExprKind::Binary { .. }) => {
+            write!(f, " offset ({expr})")
+        }
+        Some(Span::Millis(0)) | None => Ok(()),
         Some(offset) => write!(f, " offset {offset}"),
-        None => Ok(()),
     }
 }
 

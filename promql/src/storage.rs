@@ -124,6 +124,16 @@ impl SampleBuffer {
         }
     }
 
+    /// Says when the count of the sample that was appended last began, in milliseconds since the epoch; 0: unknown.
+    pub fn set_start(&mut self, start: i64) {
+        if start != 0 && self.starts.is_empty() {
+            self.starts.resize(self.timestamps.len(), 0);
+        }
+        if let Some(last) = self.starts.last_mut() {
+            *last = start;
+        }
+    }
+
     /// Appends a histogram.
     pub fn push_histogram(&mut self, t: i64, h: Arc<FloatHistogram>) {
         self.histograms.push((self.timestamps.len(), h));

@@ -1,8 +1,12 @@
 //! The engine, through scripts of the test language and through its own door.
 
 use model::Labels;
+use promql::engine::{Sample, StepStats};
 use promql::testing::{Item, MemoryStorage, run, script_engine};
-use promql::{Engine, EngineOptions, Features, QueryError, QueryOptions, Value, parse, parse_with};
+use promql::{
+    Engine, EngineOptions, Features, QueryError, QueryOptions, Stopwatch, Value, parse, parse_with,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[track_caller]
 fn check_script(text: &str) {
@@ -26,12 +30,46 @@ fn operators() {
     check_script(include_str!("scripts/operators.test"));
 }
 
+/// What a Prometheus with `use-start-timestamps` answers over the same samples.
+#[test]
+fn start_timestamps() {
+    check_script(include_str!("scripts/start_timestamps.test"));
+}
+
+/// Without the option they change nothing.
+#[test]
+fn start_timestamps_count_only_where_asked_for() {
+    let mut storage = MemoryStorage::default();
+    let labels = Labels::from_pairs([("__name__", "m_total")]);
+    for (t, v, start) in [(0, 10.0, -5), (15_000, 20.0, 14_000), (30_000, 30.0, 29_000)] {
+        storage.append_started(&labels, t, Item::Float(v), start);
+    }
+    let run = |use_start_timestamps: bool, query: &str| {
+        let engine = Engine::new(EngineOptions { use_start_timestamps, ..EngineOptions::default() });
+        let expr = parse_with(query, &Features::all()).unwrap();
+        match engine.instant(&storage, &expr, 30_000, &QueryOptions::default()).unwrap().value {
+            Value::Vector(v) => v.into_iter().map(|(_, _, s)| s).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (query, with, without) in [
+        ("resets(m_total[1m])", Some(2.0), Some(0.0)),
+        ("irate(m_total[1m])", Some(2.0), Some(10.0 / 15.0)),
+        ("start_timestamp(m_total)", Some(29.0), None),
+    ] {
+        let sample = |v: Option<f64>| v.map(Sample::Float).into_iter().collect::<Vec<_>>();
+        assert_eq!((run(true, query), run(false, query)), (sample(with), sample(without)), "{query}");
+    }
+}
+
 /// What differed from Prometheus once.
 #[test]
 fn found_by_comparison() {
     check_script(include_str!("scripts/differential/histograms.test"));
     check_script(include_str!("scripts/differential/classic.test"));
     check_script(include_str!("scripts/differential/operators.test"));
+    check_script(include_str!("scripts/differential/lengths.test"));
+    check_script(include_str!("scripts/differential/buckets.test"));
 }
 
 /// The runner itself must see what is wrong.
@@ -214,16 +252,152 @@ fn explain_says_what_was_found_and_meant() {
     let storage = storage(30, 10);
     let engine = Engine::new(EngineOptions::default());
     let explained = |query: &str| {
-        let options = QueryOptions { explain: true, ..QueryOptions::default() };
+        // each reading of the watch is a microsecond later than the one before
+        let now = AtomicU64::new(0);
+        let stopwatch = Stopwatch::new(move || now.fetch_add(1000, Ordering::Relaxed));
+        let options = QueryOptions { explain: true, stopwatch, ..QueryOptions::default() };
         engine.instant(&storage, &parse(query).unwrap(), 60_000, &options).unwrap().explain
     };
-    let all = explained("sum(rate(m_total[1m])) + m_totl + m_total{g=\"33\"} + m_total{g=\"qwertyuiop\"}");
-    assert_eq!(all.len(), 4);
-    assert_eq!((all[0].series, all[0].samples, &all[0].hint), (30, 120, &None));
-    assert!(all[0].bytes > 0);
-    assert_eq!(all[1].hint.as_deref(), Some("no metric __name__=\"m_totl\"; the nearest is \"m_total\""));
-    assert_eq!(all[2].hint.as_deref(), Some("no g g=\"33\"; the nearest is \"3\""));
-    assert_eq!(all[3].hint.as_deref(), Some("no g g=\"qwertyuiop\", and none like it"));
+    let all = explained("sum by (g) (rate(m_total[1m])) + m_totl");
+    let tree: Vec<(usize, &str)> = all.iter().map(|e| (e.depth, e.node.as_str())).collect();
+    assert_eq!(tree, [(0, "+"), (1, "sum by (g)"), (2, "rate"), (3, "m_total[1m]"), (1, "m_totl")]);
+    let counts: Vec<(u64, u64)> = all.iter().map(|e| (e.series, e.samples)).collect();
+    assert_eq!(counts, [(0, 0), (7, 7), (30, 30), (30, 120), (0, 0)]);
+    assert!(all.iter().all(|e| e.nanos > 0) && all[0].nanos > all[1].nanos && all[1].nanos > all[3].nanos);
+    assert!(all[1].bytes > 0 && all[3].bytes > 0);
+    let hints = explained("m_total + m_totl + m_total{g=\"33\"} + m_total{g=\"qwertyuiop\"}");
+    let hints: Vec<Option<&str>> =
+        hints.iter().filter(|e| e.node.starts_with("m_")).map(|e| e.hint.as_deref()).collect();
+    assert_eq!(
+        hints,
+        [
+            None,
+            Some("no metric __name__=\"m_totl\"; the nearest is \"m_total\""),
+            Some("no g g=\"33\"; the nearest is \"3\""),
+            Some("no g g=\"qwertyuiop\", and none like it"),
+        ]
+    );
+    assert!(
+        engine
+            .instant(&storage, &parse("1").unwrap(), 0, &QueryOptions::default())
+            .unwrap()
+            .explain
+            .is_empty()
+    );
+}
+
+/// The counts of a real Prometheus over the same samples: windows, what of them is new, subqueries, and fixed times.
+#[test]
+fn samples_are_counted_step_by_step() {
+    let mut storage = MemoryStorage::default();
+    for t in 0..6 {
+        storage.append(&Labels::from_pairs([("__name__", "m")]), 7_000 + t * 15_000, Item::Float(t as f64));
+    }
+    let counted = |query: &str| {
+        let options = QueryOptions { per_step_stats: true, ..QueryOptions::default() };
+        let expr = parse(query).unwrap_or_else(|e| panic!("{query}: {e}"));
+        let stats =
+            Engine::default().range(&storage, &expr, -23_000, 97_000, 30_000, &options).unwrap().stats;
+        let times: Vec<i64> = stats.per_step.iter().map(|s| s.t).collect();
+        assert_eq!(times, [-23_000, 7_000, 37_000, 67_000, 97_000]);
+        let column = |of: fn(&StepStats) -> u64| stats.per_step.iter().map(of).collect::<Vec<_>>();
+        let (loaded, read) = (column(|s| s.total_samples), column(|s| s.samples_read));
+        assert_eq!(loaded.iter().sum::<u64>(), stats.total_samples, "{query}");
+        assert_eq!(read.iter().sum::<u64>(), stats.samples_read, "{query}");
+        (loaded, read)
+    };
+    for (query, loaded, read) in [
+        ("m", [0, 1, 1, 1, 1], [0, 1, 1, 1, 1]),
+        ("sum(m) + sum(m)", [0, 2, 2, 2, 2], [0, 2, 2, 2, 2]),
+        ("rate(m[1m])", [0, 1, 3, 4, 3], [0, 1, 2, 2, 1]),
+        ("sum(rate(m[20s]))", [0, 1, 2, 2, 1], [0, 1, 2, 2, 1]),
+        ("sum_over_time(m[7s])", [0, 1, 1, 1, 0], [0, 1, 1, 1, 0]),
+        ("m @ 30", [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]),
+        ("rate(m[1m] @ 67)", [4, 4, 4, 4, 4], [4, 0, 0, 0, 0]),
+        ("sum_over_time(m[60s:15s])", [0, 0, 2, 4, 4], [0, 0, 2, 2, 2]),
+        ("sum_over_time(rate(m[30s])[60s:15s])", [0, 0, 1, 3, 4], [0, 0, 2, 2, 2]),
+        ("sum_over_time(vector(1)[60s:15s])", [4, 4, 4, 4, 4], [0, 0, 0, 0, 0]),
+        ("max_over_time(sum(m)[1m:10s] offset 10s)", [0, 0, 2, 5, 6], [0, 0, 2, 3, 3]),
+        ("sum_over_time(m[60s:15s] @ 67)", [4, 4, 4, 4, 4], [4, 0, 0, 0, 0]),
+        ("vector(scalar(rate(m[1m] @ 67))) + m", [4, 5, 5, 5, 5], [4, 1, 1, 1, 1]),
+        ("time()", [0; 5], [0; 5]),
+    ] {
+        assert_eq!(counted(query), (loaded.to_vec(), read.to_vec()), "{query}");
+    }
+}
+
+/// At the greatest depth that the parser takes, all that walks a tree stays within a small stack.
+#[test]
+fn the_deepest_trees_fit_a_small_stack() {
+    let deep = |open: &str, close: &str, n: usize| format!("{}m_total{}", open.repeat(n), close.repeat(n));
+    let queries = [
+        "m_total".to_owned() + &" + m_total".repeat(999),
+        "m_total".to_owned() + &" or m_total".repeat(999),
+        deep("(", ")", 249),
+        deep("-", "", 249),
+        deep("abs(", ")", 249),
+        deep("sum by (i) (", ")", 249),
+        deep("max_over_time(", "[1m:30s])", 20),
+        format!("m_total[{}1m{}:1m]", "(".repeat(200), ")".repeat(200)),
+        format!("m_total[1m{}]", " + 1s".repeat(249)),
+        "2".to_owned() + &" ^ 2".repeat(240),
+    ];
+    let run = move || {
+        let storage = storage(1, 10);
+        for query in &queries {
+            let expr = parse(query).unwrap_or_else(|e| panic!("{e}: {query:.60}"));
+            let _ = (expr.to_string(), promql::pretty(&expr), promql::to_json(&expr), expr.value_type());
+            let copy = expr.clone();
+            assert!(copy == expr);
+            for explain in [false, true] {
+                let options = QueryOptions { explain, per_step_stats: explain, ..QueryOptions::default() };
+                let engine = Engine::default();
+                engine
+                    .instant(&storage, &copy, 90_000, &options)
+                    .unwrap_or_else(|e| panic!("{e}: {query:.60}"));
+                let _ = engine.range(&storage, &copy, 0, 90_000, 30_000, &options);
+            }
+        }
+    };
+    // as small as the stacks of the threads that answer requests
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+    for query in [
+        "m_total".to_owned() + &" + m_total".repeat(100_000),
+        deep("(", "", 100_000),
+        deep("-", "", 100_000),
+        deep("abs(", ")", 100_000),
+        format!("m[{}", "(".repeat(100_000)),
+        "m offset ".to_owned() + &"(".repeat(100_000),
+        "{".repeat(100_000),
+    ] {
+        assert!(parse(&query).is_err(), "{query:.20}");
+    }
+}
+
+/// The part that grows is named, whichever it is.
+#[test]
+fn the_part_that_grows_is_named() {
+    let storage = storage(50, 400);
+    let failed = |query: &str, budget: usize| {
+        let options = QueryOptions { memory_budget: budget, ..QueryOptions::default() };
+        let expr = parse_with(query, &Features::all()).unwrap();
+        let result = Engine::default().range(&storage, &expr, 0, 399 * 15_000, 15_000, &options);
+        result
+            .err()
+            .map(|e| e.to_string().rsplit_once(" in ").map_or_else(String::new, |(_, part)| part.to_owned()))
+    };
+    for (query, budget, part) in [
+        ("m_total", 4_000, "the list of selected series"),
+        ("m_total", 100_000, "a selector"),
+        ("count_values(\"v\", m_total)", 1_000_000, "the values that count_values counts"),
+        ("topk(49, m_total)", 250_000, "the series that a choice keeps"),
+        ("m_total + on (i) m_total", 450_000, "the results of a match of vectors"),
+        ("stddev by (i) (m_total)", 300_000, "the groups of an aggregation"),
+        ("m_total * 1", 280_000, "the result"),
+    ] {
+        assert_eq!(failed(query, budget).as_deref(), Some(part), "{query}");
+        assert_eq!(failed(query, 1 << 30), None, "{query}");
+    }
 }
 
 /// Buffers count, and what all queries hold together; the error names the part.

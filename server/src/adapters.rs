@@ -31,7 +31,15 @@ impl Queryable for TsdbQueryable {
         let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
         Ok(Selection { series, warnings: querier.warnings() })
     }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Option<Vec<String>>, StorageError> {
+        let found = self.0.querier().label_values(name, matchers, i64::MIN, i64::MAX, MOST_VALUES);
+        found.map(Some).map_err(storage_error)
+    }
 }
+
+/// Values of a label that are looked through for a hint.
+const MOST_VALUES: usize = 100_000;
 
 fn storage_error(error: tsdb::Error) -> StorageError {
     StorageError(error.to_string())

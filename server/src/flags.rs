@@ -22,6 +22,9 @@ pub struct Bytes(pub u64);
 impl std::str::FromStr for Bytes {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "0" {
+            return Ok(Bytes(0));
+        }
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let (number, unit) = text.split_at(digits);
         let power = ["B", "K", "M", "G", "T", "P", "E"]
@@ -145,6 +148,13 @@ pub struct Options {
     /// Most samples that one query may hold in memory.
     #[arg(long = "query.max-samples", default_value_t = 50_000_000)]
     pub query_max_samples: usize,
+    /// Most memory that one query may hold: a query that needs more fails alone. A fifth of what the process may have if not given;
+    /// 0: no bound.
+    #[arg(long = "query.memory-budget")]
+    pub query_memory_budget: Option<Bytes>,
+    /// Most memory that all queries together may hold. Two fifths of what the process may have if not given; 0: no bound.
+    #[arg(long = "query.total-memory-budget")]
+    pub query_total_memory_budget: Option<Bytes>,
     /// Move scrape timestamps that are late by no more than the tolerance onto their grid (the default): they compress better.
     #[arg(long = "scrape.adjust-timestamps", hide = true, overrides_with = "keep_timestamps")]
     adjust_timestamps: bool,

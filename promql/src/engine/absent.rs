@@ -18,7 +18,7 @@ pub(crate) fn over_time(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Vec<O
     let func = "present_over_time";
     let series = match &arg.unwrapped().kind {
         ExprKind::Matrix { selector, range, .. } => {
-            let range = Range { selector, span: range, pos: arg.pos };
+            let range = Range { selector, span: range, pos: arg.pos, noted: arg.pos };
             select::ranged(ctx, range, func, Vec::new(), steps, Around::default())?.collect(ctx)?
         }
         _ => eval::over_subquery_raw(ctx, func, Vec::new(), arg, steps)?,

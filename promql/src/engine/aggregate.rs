@@ -2,7 +2,7 @@
 //! group's accumulators and dropped, so that memory is groups × steps.
 
 use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_float, is_histogram};
-use super::context::{Ctx, Steps};
+use super::context::{Ctx, Size, Steps};
 use super::eval::{self, METADATA_LABELS, settle};
 use super::kahan::{Kahan, Mean, Variance};
 use super::notes::for_metric;
@@ -104,7 +104,7 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSe
     if let Some(param) = param {
         return topk::eval(ctx, (*op, inner, param), by, steps, expr.pos);
     }
-    let around = Around { func: op.name(), grouping: grouping.clone(), by: !*without };
+    let around = Around { func: op.name(), grouping: grouping.clone(), by: !*without, counted: false };
     let source = match eval::stream(ctx, inner, steps, around)? {
         Some(stream) if one_name(&stream) || ctx.engine.delayed_name_removal => Source::Stream(stream),
         Some(stream) => Source::Series(settle(ctx, stream.collect(ctx)?)?),
@@ -148,6 +148,8 @@ impl Source<'_> {
 
 /// What gathers the numbers of groups at some steps.
 trait Acc: Send {
+    /// Bytes a place.
+    const BYTES: usize;
     fn new(n: usize) -> Self;
     /// Adds values to the places from `from` on; marks of absence and of histograms are passed over.
     fn add(&mut self, from: usize, values: &[f64]);
@@ -162,6 +164,8 @@ struct SumAcc {
 }
 
 impl Acc for SumAcc {
+    const BYTES: usize = 2 * size_of::<f64>();
+
     fn new(n: usize) -> Self {
         SumAcc { sums: vec![ABSENT; n], lacks: vec![0.0; n] }
     }
@@ -196,6 +200,8 @@ trait One: Clone + Send {
 struct Each<A>(Vec<A>);
 
 impl<A: One> Acc for Each<A> {
+    const BYTES: usize = size_of::<A>();
+
     fn new(n: usize) -> Self {
         Each(vec![A::EMPTY; n])
     }
@@ -344,7 +350,10 @@ impl Adder<'_, '_> {
             Source::Series(series) => Groups::new(by, series.iter().map(|s| (&s.labels, s.drop_name)), false),
         };
         let n = groups.keys.len();
-        self.ctx.would_hold(n.saturating_mul(self.steps), "the groups of an aggregation")?;
+        let places = n.saturating_mul(self.steps);
+        // what gathers them, and the columns that come of it
+        let bytes = places.saturating_mul(A::BYTES + size_of::<f64>());
+        self.ctx.would_hold(Size { samples: places, bytes }, "the groups of an aggregation")?;
         let tile_len = self.steps.div_ceil(rayon::current_num_threads()).max(MIN_TILE);
         let mut tiles: Vec<Tile<A>> = (0..self.steps)
             .step_by(tile_len)

@@ -160,6 +160,9 @@ pub(crate) fn incompatible(ctx: &Ctx<'_>, pos: PosRange, op: BinaryOp, left: &st
     ctx.notes.info(pos, text);
 }
 
+/// The types on both sides of an operator that do not go together.
+pub(crate) type Sides = (&'static str, &'static str);
+
 /// The result between two samples of vectors, and whether it is kept where it filters.
 pub(crate) fn between_points(
     ctx: &Ctx<'_>,
@@ -167,25 +170,21 @@ pub(crate) fn between_points(
     op: BinaryOp,
     l: &Point,
     r: &Point,
-) -> (Point, bool) {
-    match (l, r) {
+) -> Result<(Point, bool), Sides> {
+    Ok(match (l, r) {
         (Point::Absent, _) | (_, Point::Absent) => (Point::Absent, false),
         (Point::Float(l), Point::Float(r)) => match op {
             op if op.is_comparison() => (Point::Float(*l), compare(op, *l, *r)),
-            BinaryOp::TrimUpper | BinaryOp::TrimLower => {
-                incompatible(ctx, pos, op, "float", "float");
-                (Point::Absent, false)
-            }
+            BinaryOp::TrimUpper | BinaryOp::TrimLower => return Err(("float", "float")),
             _ => (Point::Float(between_numbers(op, *l, *r)), true),
         },
         (Point::Float(f), Point::Hist(h)) => {
             if op == BinaryOp::Mul {
                 let mut out = (**h).clone();
                 histogram::scale(&mut out, *f);
-                return (Point::hist(out), true);
+                return Ok((Point::hist(out), true));
             }
-            incompatible(ctx, pos, op, "float", "histogram");
-            (Point::Absent, false)
+            return Err(("float", "histogram"));
         }
         (Point::Hist(h), Point::Float(f)) => {
             let mut out = (**h).clone();
@@ -194,15 +193,12 @@ pub(crate) fn between_points(
                 BinaryOp::Div => histogram::unscale(&mut out, *f),
                 BinaryOp::TrimUpper => out = histogram::trim(h, *f, true),
                 BinaryOp::TrimLower => out = histogram::trim(h, *f, false),
-                _ => {
-                    incompatible(ctx, pos, op, "histogram", "float");
-                    return (Point::Absent, false);
-                }
+                _ => return Err(("histogram", "float")),
             }
             (Point::hist(out), true)
         }
-        (Point::Hist(a), Point::Hist(b)) => between_histograms(ctx, pos, op, a, b),
-    }
+        (Point::Hist(a), Point::Hist(b)) => return between_histograms(ctx, pos, op, a, b),
+    })
 }
 
 fn between_histograms(
@@ -211,16 +207,13 @@ fn between_histograms(
     op: BinaryOp,
     a: &Arc<FloatHistogram>,
     b: &Arc<FloatHistogram>,
-) -> (Point, bool) {
+) -> Result<(Point, bool), Sides> {
     let combined = match op {
         BinaryOp::Add => histogram::add(a, b),
         BinaryOp::Sub => histogram::sub(a, b),
-        BinaryOp::Eq => return (Point::Hist(a.clone()), histogram::equals(a, b)),
-        BinaryOp::Ne => return (Point::Hist(a.clone()), !histogram::equals(a, b)),
-        _ => {
-            incompatible(ctx, pos, op, "histogram", "histogram");
-            return (Point::Absent, false);
-        }
+        BinaryOp::Eq => return Ok((Point::Hist(a.clone()), histogram::equals(a, b))),
+        BinaryOp::Ne => return Ok((Point::Hist(a.clone()), !histogram::equals(a, b))),
+        _ => return Err(("histogram", "histogram")),
     };
     let what = if op == BinaryOp::Add { "addition" } else { "subtraction" };
     match combined {
@@ -235,12 +228,12 @@ fn between_histograms(
             if op == BinaryOp::Sub {
                 combined.h.counter_reset = CounterReset::Gauge;
             }
-            (Point::hist(histogram::compact(combined.h)), true)
+            Ok((Point::hist(histogram::compact(combined.h)), true))
         }
         Err(_) => {
             let text = "vector contains a mix of histograms with exponential and custom buckets schemas";
             ctx.notes.warn(pos, text);
-            (Point::Absent, false)
+            Ok((Point::Absent, false))
         }
     }
 }

@@ -4,9 +4,11 @@ use super::column::{Column, OutSeries, Point, Val, is_absent, is_float, is_histo
 use super::context::{Ctx, Steps};
 use super::eval::{self, scalar, settle, string, vector};
 use super::result::QueryError;
+use super::tally::OUTERMOST;
 use super::{absent, calendar, histogram_fn, hyperbolic, info, label_fn};
-use crate::ast::{Expr, ExprKind, PosRange, ValueType};
+use crate::ast::{Boundary, Expr, ExprKind, PosRange, ValueType, VectorSelector};
 use crate::functions::Function;
+use crate::parser::seconds_of;
 use model::sample::NORMAL_NAN;
 use model::{FloatHistogram, Labels};
 
@@ -193,8 +195,8 @@ fn numbers(ctx: &Ctx<'_>, name: &str, args: &[Expr], steps: Steps) -> Result<Vec
         "pi" => constant(std::f64::consts::PI),
         "start" => constant(ctx.query_start as f64 / 1000.0),
         "end" => constant(ctx.query_end as f64 / 1000.0),
-        "step" => constant(ctx.query_step as f64 / 1000.0),
-        "range" => constant((ctx.query_end - ctx.query_start) as f64 / 1000.0),
+        "step" => constant(seconds_of(ctx.query_step)),
+        "range" => constant(seconds_of(ctx.query_end - ctx.query_start)),
         "max_of" | "min_of" => {
             let (a, b) = (scalar(ctx, &args[0], steps)?, scalar(ctx, &args[1], steps)?);
             let choose = if name == "max_of" { go_max } else { go_min };
@@ -232,12 +234,13 @@ fn calendar(ctx: &Ctx<'_>, args: &[Expr], steps: Steps, part: fn(i128) -> f64) -
 fn timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let mut series = match &arg.unwrapped().kind {
         ExprKind::Vector(selector) => {
-            let mut selector = selector.clone();
+            // times are those of the samples that are there, without `smoothed`
+            let mut selector = VectorSelector { boundary: Boundary::Inside, ..selector.clone() };
             // `@` alone says where to look, as in Prometheus
             if selector.modifiers.at.is_some() {
                 selector.modifiers.offset = None;
             }
-            super::select::timestamps(ctx, &selector, arg.pos, steps)?.collect(ctx)?
+            super::select::timestamps(ctx, &selector, arg.pos, steps, false)?.collect(ctx)?
         }
         _ => {
             let mut series = vector(ctx, arg, steps)?;
@@ -254,21 +257,31 @@ fn timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError>
     settle(ctx, series).map(Val::Vector)
 }
 
-/// When the counters of a selector's samples began, in seconds; nothing where that is not known.
+/// When the counters of a selector's samples began, in seconds; nothing where start timestamps are not used.
 fn start_timestamp(ctx: &Ctx<'_>, arg: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let ExprKind::Vector(selector) = &arg.unwrapped().kind else {
         // what was computed began at no time
         vector(ctx, arg, steps)?;
         return Ok(Val::Vector(Vec::new()));
     };
-    let mut series = super::select::start_timestamps(ctx, selector, arg.pos, steps)?.collect(ctx)?;
+    let mut selector = VectorSelector { boundary: Boundary::Inside, ..selector.clone() };
+    if selector.modifiers.at.is_some() {
+        selector.modifiers.offset = None;
+    }
+    let mut series = super::select::start_timestamps(ctx, &selector, arg.pos, steps)?.collect(ctx)?;
+    if !ctx.engine.use_start_timestamps {
+        series.clear();
+    }
     series.iter_mut().for_each(|s| s.drop_name = true);
     settle(ctx, series).map(Val::Vector)
 }
 
 /// The result of a range is in the order of labels whatever a query says.
 fn warn_unsorted(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) {
-    if steps.n > 1 {
+    // a range of one step is a range too
+    let whole = steps.frame == OUTERMOST && steps.repeat == 1 && !eval::is_invariant(expr);
+    let range = steps.n > 1 || (whole && ctx.query_end > ctx.query_start);
+    if range {
         let text = "sort is ineffective for range queries since results are always ordered by labels";
         ctx.notes.warn(expr.pos, text);
     }
@@ -312,7 +325,7 @@ pub(crate) fn quantile_warnings<'a>(
     values: &'a [f64],
 ) -> impl Iterator<Item = (PosRange, String)> + 'a {
     values.iter().filter(|q| !(0.0..=1.0).contains(*q)).map(|q| {
-        let shown = model::float::format_general(*q);
+        let shown = model::float::format_short(*q);
         (arg.unwrapped().pos, format!("quantile value should be between 0 and 1, got {shown}"))
     })
 }

@@ -130,7 +130,9 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut [Bucket]) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    (rank(upper, buckets, total) - rank(lower, buckets, total)) / total
+    // buckets may fall below the ones before them
+    let rank = |v: f64| rank(v, buckets, total).min(total);
+    (rank(upper) - rank(lower)) / total
 }
 
 /// How many observations lie below `v`.

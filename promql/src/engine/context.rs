@@ -1,32 +1,71 @@
 //! What the evaluation of one query carries: storage, times, budgets, annotations.
 
-use super::column::{OutSeries, Val, is_absent};
-use super::explain::Explained;
+use super::column::{Column, OutSeries, Val, is_float};
+use super::explain::Explain;
 use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
 use super::result::QueryError;
 use super::shared::Shared;
+use super::tally::{OUTERMOST, Tally, weight};
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, PosRange, Span};
+use crate::parser::seconds_of;
 use crate::storage::Queryable;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The times of an evaluation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Steps {
     pub(crate) start: i64,
     pub(crate) step: i64,
     pub(crate) n: usize,
+    /// Whose steps they are: the query's or a subquery's. For counting alone, as is the next one.
+    pub(crate) frame: u32,
+    /// For how many steps the first one stands, where a part is the same at all of them.
+    pub(crate) repeat: u32,
 }
 
 impl Steps {
+    /// Those of the query itself.
+    pub(crate) fn new(start: i64, step: i64, n: usize) -> Steps {
+        Steps { start, step, n, frame: OUTERMOST, repeat: 1 }
+    }
+
     pub(crate) fn time(&self, i: usize) -> i64 {
         self.start + self.step * i as i64
     }
 
     /// The first time alone.
     pub(crate) fn first(&self) -> Steps {
-        Steps { n: 1, ..*self }
+        Steps { n: 1, repeat: self.n as u32, ..*self }
+    }
+}
+
+/// Samples, and the bytes that they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) samples: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Size {
+    /// Bytes that hold no samples.
+    pub(crate) fn bytes(bytes: usize) -> Size {
+        Size { samples: 0, bytes }
+    }
+
+    /// So many columns of numbers.
+    pub(crate) fn columns(columns: usize, steps: usize) -> Size {
+        let samples = columns.saturating_mul(steps);
+        Size { samples, bytes: samples.saturating_mul(size_of::<f64>()) }
+    }
+
+    #[must_use]
+    pub(crate) fn plus(self, other: Size) -> Size {
+        Size {
+            samples: self.samples.saturating_add(other.samples),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
     }
 }
 
@@ -43,8 +82,11 @@ pub(crate) struct Ctx<'a> {
     pub(crate) notes: Notes,
     /// Where selectors stand of whose histograms only count and sum are asked for.
     pub(crate) stats_only: Vec<usize>,
-    /// Samples held now: results of operands that wait for their operator.
+    /// Samples and bytes held now: results of operands that wait for their operator.
     held: AtomicUsize,
+    held_bytes: AtomicUsize,
+    /// Bytes of the lists of series that were selected.
+    selected: AtomicUsize,
     peak: AtomicUsize,
     /// Bytes of the largest buffer with the samples of one series; each thread has one.
     decoded: AtomicUsize,
@@ -52,15 +94,17 @@ pub(crate) struct Ctx<'a> {
     used: &'a AtomicUsize,
     charged: Mutex<usize>,
     /// What the selectors found, where it is asked for.
-    pub(crate) explain: Option<Mutex<Vec<Explained>>>,
+    pub(crate) explain: Option<Explain<'a>>,
     /// What fails the query once there is data for it.
     pending: Mutex<Option<String>>,
     /// What is warned of once there is data for it.
     pending_notes: Mutex<Vec<(PosRange, String)>>,
     noted: AtomicBool,
     failed: AtomicBool,
-    pub(crate) touched: AtomicU64,
+    pub(crate) tally: Tally,
     pub(crate) series: AtomicU64,
+    pub(crate) select_nanos: AtomicU64,
+    pub(crate) sort_nanos: AtomicU64,
     /// What stands in the query more than once.
     pub(crate) shared: Shared,
 }
@@ -71,13 +115,13 @@ pub(crate) const FAR: i64 = 4_000_000_000_000_000_000;
 /// Most steps of an evaluation: what a column can index on any machine, and more than memory holds.
 pub(crate) const MAX_STEPS: i64 = 1 << 31;
 
-/// Bytes that a held sample costs: its place in a column.
-const BYTES_PER_SAMPLE: usize = 8;
+/// Bytes that a selected series costs besides its labels: what storage knows of it, and its places in lists.
+const BYTES_PER_SERIES: usize = 160;
 
 impl<'a> Ctx<'a> {
     pub(crate) fn new(
         storage: &'a dyn Queryable,
-        expr: &Expr,
+        expr: &'a Expr,
         (engine, used): (&'a EngineOptions, &'a AtomicUsize),
         options: &'a QueryOptions,
         (query_start, query_end, query_step): (i64, i64, i64),
@@ -86,35 +130,41 @@ impl<'a> Ctx<'a> {
         let stats_only = stats_only(expr);
         // the same text reads histograms in two ways, depending on what stands around it
         let shared = if stats_only.is_empty() { Shared::find(expr) } else { Shared::default() };
+        let steps = if query_step > 0 { (query_end - query_start) / query_step + 1 } else { 1 };
+        let subquery_step = options.subquery_step_ms.unwrap_or(engine.subquery_step_ms);
         Ctx {
             storage,
             engine,
             options,
             lookback: if lookback > 0 { lookback } else { 300_000 },
-            subquery_step: if engine.subquery_step_ms > 0 { engine.subquery_step_ms } else { 60_000 },
+            subquery_step: if subquery_step > 0 { subquery_step } else { 60_000 },
             query_start,
             query_end,
             query_step,
             notes: Notes::default(),
             stats_only,
             held: AtomicUsize::new(0),
+            held_bytes: AtomicUsize::new(0),
+            selected: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             decoded: AtomicUsize::new(0),
             used,
             charged: Mutex::new(0),
-            explain: options.explain.then(Mutex::default),
+            explain: options.explain.then(|| Explain::new(expr, &options.stopwatch)),
             pending: Mutex::new(None),
             pending_notes: Mutex::new(Vec::new()),
             noted: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            touched: AtomicU64::new(0),
+            tally: Tally::new(options.per_step_stats.then_some(steps as usize)),
             series: AtomicU64::new(0),
+            select_nanos: AtomicU64::new(0),
+            sort_nanos: AtomicU64::new(0),
             shared,
         }
     }
 
-    pub(crate) fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    pub(crate) fn held(&self) -> Size {
+        Size { samples: self.held.load(Ordering::Relaxed), bytes: self.held_bytes.load(Ordering::Relaxed) }
     }
 
     pub(crate) fn peak(&self) -> usize {
@@ -122,21 +172,23 @@ impl<'a> Ctx<'a> {
     }
 
     /// Sets what is held, once an operator has consumed its operands.
-    pub(crate) fn hold(&self, samples: usize, part: &'static str) -> Result<(), QueryError> {
-        self.held.store(samples, Ordering::Relaxed);
-        self.would_hold(0, part)
+    pub(crate) fn hold(&self, size: Size, part: &'static str) -> Result<(), QueryError> {
+        self.held.store(size.samples, Ordering::Relaxed);
+        self.held_bytes.store(size.bytes, Ordering::Relaxed);
+        self.would_hold(Size::default(), part)
     }
 
-    /// Checks the budgets as if so many samples more were held.
-    pub(crate) fn would_hold(&self, more: usize, part: &'static str) -> Result<(), QueryError> {
+    /// Checks the budgets as if so much more were held.
+    pub(crate) fn would_hold(&self, more: Size, part: &'static str) -> Result<(), QueryError> {
         self.options.cancel.check()?;
-        let total = self.held().saturating_add(more);
-        self.peak.fetch_max(total, Ordering::Relaxed);
-        if self.engine.max_samples > 0 && total > self.engine.max_samples {
+        let total = self.held().plus(more);
+        self.peak.fetch_max(total.samples, Ordering::Relaxed);
+        if self.engine.max_samples > 0 && total.samples > self.engine.max_samples {
             return Err(QueryError::TooManySamples);
         }
         let buffers = self.decoded.load(Ordering::Relaxed).saturating_mul(rayon::current_num_threads());
-        let bytes = total.saturating_mul(BYTES_PER_SAMPLE).saturating_add(buffers);
+        let lists = self.selected.load(Ordering::Relaxed);
+        let bytes = total.bytes.saturating_add(buffers).saturating_add(lists);
         let budget = self.options.memory_budget;
         if budget > 0 && bytes > budget {
             return Err(QueryError::OverBudget { budget, part });
@@ -165,16 +217,24 @@ impl<'a> Ctx<'a> {
     /// Notes that a series has been read into a buffer of so many bytes.
     pub(crate) fn decoded(&self, pos: PosRange, samples: usize, bytes: usize) -> Result<(), QueryError> {
         if let Some(explain) = &self.explain {
-            let mut all = explain.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(e) = all.iter_mut().find(|e| e.pos == pos) {
-                e.samples += samples as u64;
-                e.bytes += bytes as u64;
-            }
+            explain.passed(pos, samples, bytes);
         }
-        if bytes > self.decoded.fetch_max(bytes, Ordering::Relaxed) {
-            return self.would_hold(0, "the samples of a series");
+        if bytes > self.decoded.load(Ordering::Relaxed) {
+            self.decoded.fetch_max(bytes, Ordering::Relaxed);
+            return self.would_hold(Size::default(), "the samples of a series");
         }
-        Ok(())
+        self.options.cancel.check()
+    }
+
+    /// Notes series that were selected.
+    pub(crate) fn selected(
+        &self,
+        series: &[std::sync::Arc<dyn crate::storage::Series>],
+    ) -> Result<(), QueryError> {
+        self.series.fetch_add(series.len() as u64, Ordering::Relaxed);
+        let labels: usize = series.iter().map(|s| s.labels().packed_len()).sum();
+        self.selected.fetch_add(labels + series.len() * BYTES_PER_SERIES, Ordering::Relaxed);
+        self.would_hold(Size::default(), "the list of selected series")
     }
 
     /// Notes an error that counts only where a function then finds data: see [`Ctx::filled`].
@@ -211,22 +271,6 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    /// Samples looked at and series read so far.
-    pub(crate) fn counted(&self) -> (u64, u64) {
-        (self.touched.load(Ordering::Relaxed), self.series.load(Ordering::Relaxed))
-    }
-
-    /// Adds to both, as if it had been done.
-    pub(crate) fn count(&self, touched: u64, series: u64) {
-        self.touched.fetch_add(touched, Ordering::Relaxed);
-        self.series.fetch_add(series, Ordering::Relaxed);
-    }
-
-    /// Adds to the samples looked at.
-    pub(crate) fn touch(&self, samples: u64) {
-        self.touched.fetch_add(samples, Ordering::Relaxed);
-    }
-
     /// The length of a range, offset or step in milliseconds.
     pub(crate) fn span(&self, span: &Span, positive: bool) -> Result<i64, QueryError> {
         match span {
@@ -241,7 +285,8 @@ impl<'a> Ctx<'a> {
                 if seconds.is_nan() || seconds.abs() > 9_223_372_036.0 {
                     return fail("duration is out of range");
                 }
-                Ok((seconds * 1000.0).round() as i64)
+                // whole nanoseconds, then whole milliseconds, both cut off
+                Ok((seconds * 1e9) as i64 / 1_000_000)
             }
         }
     }
@@ -272,8 +317,8 @@ impl<'a> Ctx<'a> {
     fn duration(&self, expr: &DurationExpr) -> Result<f64, QueryError> {
         Ok(match &expr.kind {
             DurationExprKind::Number { value, .. } => *value,
-            DurationExprKind::Step => self.query_step as f64 / 1000.0,
-            DurationExprKind::Range => (self.query_end - self.query_start) as f64 / 1000.0,
+            DurationExprKind::Step => seconds_of(self.query_step),
+            DurationExprKind::Range => seconds_of(self.query_end - self.query_start),
             DurationExprKind::Unary { negative, expr } => {
                 let v = self.duration(expr)?;
                 if *negative { -v } else { v }
@@ -326,22 +371,25 @@ fn bad_duration(expr: &DurationExpr, what: &str) -> QueryError {
     QueryError::BadData(format!("{start}:{end}: {what}"))
 }
 
-/// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and no subquery: of their histograms the counter
-/// resets are looked for as they are read, as Prometheus does where it decodes no buckets.
+/// Selectors below `histogram_count`, `histogram_sum` or `histogram_avg`, and below nothing that looks at buckets: of their
+/// histograms only count and sum are taken, and counter resets are looked for as they are read, as Prometheus does where it decodes no
+/// buckets.
 fn stats_only(expr: &Expr) -> Vec<usize> {
-    let (mut found, mut todo) = (Vec::new(), vec![(expr, false)]);
-    while let Some((expr, mut stats)) = todo.pop() {
+    // whether count or sum are asked for, and whether buckets are
+    let (mut found, mut todo) = (Vec::new(), vec![(expr, false, false)]);
+    while let Some((expr, mut stats, mut buckets)) = todo.pop() {
         match &expr.kind {
-            ExprKind::Vector(_) | ExprKind::Matrix { .. } if stats => found.push(expr.pos.start),
+            ExprKind::Vector(_) | ExprKind::Matrix { .. } if stats && !buckets => found.push(expr.pos.start),
             ExprKind::Subquery { .. } => continue,
             ExprKind::Call { func, .. } => match func.name {
                 "histogram_count" | "histogram_sum" | "histogram_avg" => stats = true,
-                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => stats = false,
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => buckets = true,
                 _ => {}
             },
+            ExprKind::Binary { op: BinaryOp::TrimUpper | BinaryOp::TrimLower, .. } => buckets = true,
             _ => {}
         }
-        todo.extend(expr.children().into_iter().map(|child| (child, stats)));
+        todo.extend(expr.children().into_iter().map(|child| (child, stats, buckets)));
     }
     found
 }
@@ -378,17 +426,23 @@ impl Reference {
     }
 }
 
-/// Samples that a result holds.
-pub(crate) fn size(val: &Val) -> usize {
+/// What a result holds.
+pub(crate) fn size(val: &Val) -> Size {
     match val {
-        Val::Scalar(values) => values.len(),
-        Val::Str(_) => 1,
-        Val::Vector(series) => series.iter().map(series_size).sum(),
+        Val::Scalar(values) => Size::columns(1, values.len()),
+        Val::Str(text) => Size { samples: 1, bytes: text.len() },
+        Val::Vector(series) => series.iter().map(series_size).fold(Size::default(), Size::plus),
     }
 }
 
-fn series_size(series: &OutSeries) -> usize {
-    let floats = series.col.values.iter().filter(|v| !is_absent(**v)).count();
-    // a histogram counts by its size, roughly
-    floats + series.col.hists.iter().flatten().map(|h| 2 + h.positive_buckets.len() / 2).sum::<usize>()
+pub(crate) fn series_size(series: &OutSeries) -> Size {
+    let floats = series.col.values.iter().filter(|v| is_float(**v)).count();
+    let Column { values, hists } = &series.col;
+    let mut bytes = size_of::<OutSeries>() + series.labels.packed_len() + 8 * (values.len() + hists.len());
+    let mut weights = 0;
+    for h in hists.iter().flatten() {
+        bytes += crate::storage::histogram_bytes(h);
+        weights += weight(h) as usize;
+    }
+    Size { samples: floats + weights, bytes }
 }

@@ -1,10 +1,12 @@
 //! Evaluation of a tree: each node yields its value at all steps.
 
 use super::column::{Column, OutSeries, Val, is_absent};
-use super::context::{Ctx, MAX_STEPS, Reference, Steps, size};
+use super::context::{Ctx, MAX_STEPS, Reference, Size, Steps, size};
+use super::explain::Explain;
 use super::range_fn::Call;
 use super::result::QueryError;
 use super::select::{self, Around, Range, Stream, keeps_name};
+use super::tally::WHOLE;
 use super::window::Samples;
 use super::{aggregate, binary, call};
 use crate::ast::{Boundary, Expr, ExprKind, Modifiers, PosRange, Span, ValueType};
@@ -17,9 +19,13 @@ use rayon::prelude::*;
 /// The value of an expression at all steps.
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, QueryError> {
     let before = ctx.held();
+    let began = ctx.explain.as_ref().map_or(0, Explain::now);
     let fresh = match ctx.shared.recall(ctx, expr, steps) {
         Ok(val) => {
-            ctx.hold(before.saturating_add(size(&val)), "an intermediate result")?;
+            ctx.hold(before.plus(size(&val)), "an intermediate result")?;
+            if let Some(explain) = &ctx.explain {
+                explain.yielded(expr, &val, began);
+            }
             return Ok(val);
         }
         Err(fresh) => fresh,
@@ -27,7 +33,10 @@ pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, Quer
     let once = steps.n > 1 && is_invariant(expr);
     let val =
         if once { broadcast(node(ctx, expr, steps.first())?, steps.n) } else { node(ctx, expr, steps)? };
-    ctx.hold(before.saturating_add(size(&val)), "an intermediate result")?;
+    ctx.hold(before.plus(size(&val)), "an intermediate result")?;
+    if let Some(explain) = &ctx.explain {
+        explain.yielded(expr, &val, began);
+    }
     if let Some(fresh) = fresh {
         ctx.would_hold(size(&val), "a part that stands in the query more than once")?;
         ctx.shared.keep(ctx, fresh, &val);
@@ -46,7 +55,7 @@ fn broadcast(val: Val, n: usize) -> Val {
 }
 
 fn node(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Val, QueryError> {
-    if let Some(stream) = stream(ctx, expr, steps, Around::default())? {
+    if let Some(stream) = unwatched(ctx, expr, steps, Around::default())? {
         return settle(ctx, stream.collect(ctx)?).map(Val::Vector);
     }
     match &expr.kind {
@@ -87,8 +96,23 @@ pub(crate) fn string(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<String,
     }
 }
 
-/// The columns of an expression on demand, where it is a selector, a range function over one, or either with a scalar.
+/// The columns of an expression on demand, timed and counted where that is asked for.
 pub(crate) fn stream<'a>(
+    ctx: &'a Ctx<'a>,
+    expr: &'a Expr,
+    steps: Steps,
+    around: Around,
+) -> Result<Option<Stream<'a>>, QueryError> {
+    let began = ctx.explain.as_ref().map_or(0, Explain::now);
+    let Some(stream) = unwatched(ctx, expr, steps, around)? else { return Ok(None) };
+    Ok(Some(match &ctx.explain {
+        Some(explain) => stream.watched(explain, expr.unwrapped(), began),
+        None => stream,
+    }))
+}
+
+/// The columns of an expression on demand, where it is a selector, a range function over one, or either with a scalar.
+fn unwatched<'a>(
     ctx: &'a Ctx<'a>,
     expr: &'a Expr,
     steps: Steps,
@@ -109,7 +133,8 @@ pub(crate) fn stream<'a>(
                 return Ok(None);
             }
             let params = range_params(ctx, func.name, args, steps)?;
-            let range = Range { selector, span: range, pos: arg.unwrapped().pos };
+            let range =
+                Range { selector, span: range, pos: arg.unwrapped().pos, noted: args[0].unwrapped().pos };
             select::ranged(ctx, range, func.name, params, steps, around).map(Some)
         }
         ExprKind::Binary { op, lhs, rhs, return_bool, .. } if !op.is_set() => {
@@ -255,9 +280,8 @@ pub(crate) fn is_invariant(expr: &Expr) -> bool {
         ExprKind::Subquery { modifiers, .. } => modifiers.at.is_some(),
         ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => is_invariant(expr),
         ExprKind::Binary { lhs, rhs, .. } => is_invariant(lhs) && is_invariant(rhs),
-        ExprKind::Aggregate { expr, param, .. } => {
-            is_invariant(expr) && param.as_ref().is_none_or(|p| is_invariant(p))
-        }
+        // Prometheus looks at the vector alone: with that fixed, the parameter of the first step counts
+        ExprKind::Aggregate { expr, .. } => is_invariant(expr),
         ExprKind::Call { func, args } => !depends_on_time(func.name) && args.iter().all(is_invariant),
     }
 }
@@ -288,11 +312,12 @@ pub(crate) struct Computed {
     pub(crate) range: i64,
 }
 
-/// Evaluates a subquery's inner expression at all times that any of its windows needs.
+/// Evaluates a subquery's inner expression at all times that any of its windows needs. `whole`: the subquery is the query.
 pub(crate) fn subquery(
     ctx: &Ctx<'_>,
     (expr, range, step, modifiers): (&Expr, &Span, Option<&Span>, &Modifiers),
     steps: Steps,
+    whole: bool,
 ) -> Result<Computed, QueryError> {
     let range = ctx.span(range, true)?;
     let step = match step {
@@ -308,11 +333,16 @@ pub(crate) fn subquery(
         return Err(QueryError::Execution(format!("{n} steps of a subquery are more than {MAX_STEPS}")));
     }
     let n = n as usize;
-    let inner = Steps { start, step, n };
     if n == 0 {
+        let inner = Steps::new(start, step, 0);
         return Ok(Computed { series: Vec::new(), inner, reference, range });
     }
-    ctx.would_hold(n, "a subquery")?;
+    ctx.would_hold(Size::columns(1, n), "a subquery")?;
+    let frame = match whole {
+        true => WHOLE,
+        false => ctx.tally.frame(&reference, range, (start, step, n)),
+    };
+    let inner = Steps { start, step, n, frame, repeat: 1 };
     let series = vector(ctx, expr, inner)?;
     Ok(Computed { series, inner, reference, range })
 }
@@ -367,16 +397,15 @@ pub(crate) fn over_subquery_raw(
     let ExprKind::Subquery { expr, range, step, modifiers } = &arg.unwrapped().kind else {
         return Err(QueryError::BadData("expected a range vector".to_owned()));
     };
-    let computed = subquery(ctx, (expr, range, step.as_ref(), modifiers), steps)?;
+    let computed = subquery(ctx, (expr, range, step.as_ref(), modifiers), steps, false)?;
     let Computed { series, inner, reference, range } = computed;
     let one = |s: OutSeries| {
         // a dropped name is not the series' own any more
-        let metric = if s.drop_name { "" } else { s.labels.metric_name() };
+        let (metric, kind) = if s.drop_name { ("", None) } else { select::described(ctx, &s.labels) };
         // what is computed stands nowhere in the query, as Prometheus sees it
-        let call =
-            Call { ctx, func, pos: PosRange::default(), metric, boundary: Boundary::Inside, params: &params };
-        let (col, touched) = select::over_computed(&call, computed_samples(&s.col, inner), &reference, range);
-        ctx.touch(touched);
+        let (pos, boundary) = (PosRange::default(), Boundary::Inside);
+        let call = Call { ctx, func, pos, metric, kind, boundary, params: &params, computed: true };
+        let col = select::over_computed(&call, computed_samples(&s.col, inner), &reference, range);
         let drop_name = s.drop_name || !keeps_name(func);
         col.any_present().then_some(OutSeries { labels: s.labels, drop_name, col })
     };

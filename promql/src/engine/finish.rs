@@ -1,11 +1,13 @@
 //! From the last intermediate result to what the caller gets.
 
 use super::column::{OutSeries, Point, Val};
-use super::context::{Ctx, Steps};
+use super::context::{Ctx, Size, Steps, size};
 use super::eval::{Computed, computed_samples, drop_names, subquery};
+use super::explain;
 use super::notes::Level;
-use super::result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
+use super::result::{Points, QueryError, QueryResult, QueryStats, Sample, StepStats, Value};
 use super::select::{raw_samples, select};
+use super::tally::{Touched, weight};
 use super::window::Samples;
 use crate::ast::{Boundary, Expr, ExprKind};
 use crate::storage::SelectHints;
@@ -13,7 +15,10 @@ use model::Labels;
 use std::sync::atomic::Ordering;
 
 /// The value with what is to be said about it.
-pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value) -> QueryResult {
+///
+/// # Errors
+/// Where storage could not be read for a hint.
+pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value, steps: Steps) -> Result<QueryResult, QueryError> {
     let limit = ctx.options.limit;
     let cut = match &mut value {
         Value::Vector(v) if limit > 0 && v.len() > limit => {
@@ -29,17 +34,28 @@ pub(crate) fn result(ctx: &Ctx<'_>, mut value: Value) -> QueryResult {
     if cut {
         ctx.notes.plain("results truncated due to limit".to_owned());
     }
-    QueryResult {
-        explain: Vec::new(),
+    let Touched { loaded, read } = ctx.tally.all();
+    let per_step = ctx.tally.steps().unwrap_or_default().into_iter().enumerate();
+    let step = |(i, touched): (usize, Touched)| StepStats {
+        t: steps.time(i),
+        total_samples: touched.loaded,
+        samples_read: touched.read,
+    };
+    Ok(QueryResult {
+        explain: explain::finish(ctx)?,
         value,
         warnings: ctx.notes.texts(Level::Warning, &ctx.options.text),
         infos: ctx.notes.texts(Level::Info, &ctx.options.text),
         stats: QueryStats {
-            total_samples: ctx.touched.load(Ordering::Relaxed),
+            total_samples: loaded,
+            samples_read: read,
+            per_step: per_step.map(step).collect(),
             peak_samples: ctx.peak() as u64,
             series: ctx.series.load(Ordering::Relaxed),
+            select_nanos: ctx.select_nanos.load(Ordering::Relaxed),
+            sort_nanos: ctx.sort_nanos.load(Ordering::Relaxed),
         },
-    }
+    })
 }
 
 pub(crate) fn instant(_ctx: &Ctx<'_>, val: Val, at: i64) -> Result<Value, QueryError> {
@@ -58,7 +74,9 @@ pub(crate) fn instant(_ctx: &Ctx<'_>, val: Val, at: i64) -> Result<Value, QueryE
     })
 }
 
-pub(crate) fn range(_ctx: &Ctx<'_>, val: Val, steps: Steps) -> Result<Value, QueryError> {
+pub(crate) fn range(ctx: &Ctx<'_>, val: Val, steps: Steps) -> Result<Value, QueryError> {
+    // samples with their times, beside the columns that they are made of
+    ctx.would_hold(Size::bytes(2 * size(&val).bytes), "the result")?;
     let mut matrix: Vec<(Labels, Points)> = match val {
         Val::Scalar(values) => {
             let timestamps = (0..steps.n).map(|i| steps.time(i)).collect();
@@ -70,7 +88,10 @@ pub(crate) fn range(_ctx: &Ctx<'_>, val: Val, steps: Steps) -> Result<Value, Que
         }
     };
     matrix.retain(|(_, points)| !points.is_empty());
+    let began = ctx.options.stopwatch.nanos();
     matrix.sort_by(|a, b| a.0.cmp(&b.0));
+    let took = ctx.options.stopwatch.nanos().saturating_sub(began);
+    ctx.sort_nanos.fetch_add(took, Ordering::Relaxed);
     Ok(Value::Matrix(matrix))
 }
 
@@ -98,7 +119,7 @@ pub(crate) fn matrix(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Value, 
             let end = ctx.reference(&selector.modifiers, steps)?.first();
             let start = end - length + 1;
             let mut hints = SelectHints { start, end, range: length, ..SelectHints::default() };
-            let mut held = 0;
+            let mut held = Size::default();
             let boundary = selector.boundary;
             if boundary != Boundary::Inside {
                 hints.start -= ctx.lookback;
@@ -109,14 +130,20 @@ pub(crate) fn matrix(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Value, 
                 if boundary != Boundary::Inside {
                     samples = bounded(samples, boundary, end - length, end)?;
                 }
-                held += samples.ft.len() + samples.ht.len();
+                let histograms: u64 = samples.hv.iter().map(|h| weight(h)).sum();
+                let count = samples.ft.len() + histograms as usize;
+                held = held.plus(Size { samples: count, bytes: samples.size().1 });
                 ctx.would_hold(held, "a range of samples")?;
                 out.push((series.labels().clone(), to_points(samples)));
             }
-            ctx.touch(held as u64);
+            let touched = Touched { loaded: held.samples as u64, read: held.samples as u64 };
+            ctx.tally.add(&steps, touched);
+            if let Some(recorder) = ctx.tally.recorder(&steps) {
+                recorder.at(0, touched);
+            }
         }
         ExprKind::Subquery { expr, range, step, modifiers } => {
-            let computed = subquery(ctx, (expr, range, step.as_ref(), modifiers), steps)?;
+            let computed = subquery(ctx, (expr, range, step.as_ref(), modifiers), steps, true)?;
             let Computed { series, inner, .. } = computed;
             for s in drop_names(series)? {
                 out.push((s.labels, to_points(computed_samples(&s.col, inner))));

@@ -3,7 +3,7 @@
 use super::call::warn_quantiles;
 use super::classic::{self, Bucket};
 use super::column::{ABSENT, Column, OutSeries, is_float, is_histogram};
-use super::context::{Ctx, Steps};
+use super::context::{Ctx, Size, Steps};
 use super::eval::{merge_same, scalar, settle, string, vector};
 use super::notes::for_metric;
 use super::result::QueryError;
@@ -52,7 +52,7 @@ pub(crate) fn eval(
 fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries>, QueryError> {
     let label = string(ctx, &args[1], steps)?;
     let series = vector(ctx, &args[0], steps)?;
-    let mut out = Vec::new();
+    let mut out: Vec<OutSeries> = Vec::new();
     let mut earlier: Vec<Vec<f64>> = Vec::new();
     for arg in &args[2..] {
         let q = scalar(ctx, arg, steps)?;
@@ -68,10 +68,13 @@ fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries
             let mut by_value: Vec<(u64, Column)> = Vec::new();
             for i in (0..steps.n).filter(|i| s.col.is_present(*i)) {
                 let bits = q[i].to_bits();
-                let at = by_value.iter().position(|(b, _)| *b == bits).unwrap_or_else(|| {
+                let known = by_value.iter().position(|(b, _)| *b == bits);
+                if known.is_none() {
+                    let columns = Size::columns(out.len() + by_value.len() + 1, steps.n);
+                    ctx.would_hold(columns, "the quantiles of histogram_quantiles")?;
                     by_value.push((bits, Column::absent(steps.n)));
-                    by_value.len() - 1
-                });
+                }
+                let at = known.unwrap_or(by_value.len() - 1);
                 by_value[at].1.values[i] = s.col.values[i];
             }
             for (bits, col) in by_value {
@@ -86,11 +89,14 @@ fn quantiles(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries
     }
     let out = settle(ctx, out)?;
     // with names dropped at the end, series are also told apart only then
-    if ctx.engine.delayed_name_removal { Ok(out) } else { merge_same(out) }
+    if ctx.engine.delayed_name_removal && steps.n == 1 { Ok(out) } else { merge_same(out) }
 }
 
 /// The quantile as labels write it: with a point, as OpenMetrics does.
 fn with_point(v: f64) -> String {
+    if v == 0.0 {
+        return "0.0".to_owned();
+    }
     let text = model::float::format_general(v);
     if text.contains(|c: char| !c.is_ascii_digit() && c != '-') { text } else { text + ".0" }
 }

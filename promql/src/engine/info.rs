@@ -5,7 +5,7 @@ use super::context::{Ctx, Steps};
 use super::eval::{merge_same, vector};
 use super::result::QueryError;
 use super::select::{self, Around};
-use crate::ast::{At, Boundary, Expr, ExprKind, Modifiers, Span, VectorSelector};
+use crate::ast::{At, Boundary, Expr, ExprKind, Modifiers, PosRange, Span, VectorSelector};
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use rustc_hash::FxHashMap;
@@ -136,6 +136,9 @@ fn read_infos(
     if base.is_empty() {
         return Ok(found);
     }
+    if !base.iter().any(|s| IDENTIFYING.iter().any(|label| s.labels.has(label))) {
+        return Ok(found);
+    }
     let mut matchers = [wanted.names.clone(), wanted.data.clone()].concat();
     for label in IDENTIFYING {
         let values: BTreeSet<&str> =
@@ -153,13 +156,14 @@ fn read_infos(
         modifiers: base_time(ctx, base_expr)?,
         boundary: Boundary::Inside,
     };
-    let pos = base_expr.pos;
+    // they stand nowhere in the query
+    let pos = PosRange { start: usize::MAX, end: usize::MAX };
     let values = select::instant(ctx, &selector, pos, steps, Around::default())?.collect(ctx)?;
     if let Some(s) = values.iter().find(|s| s.col.values.iter().any(|v| is_histogram(*v))) {
         let text = format!("this should be an info metric, with float samples: {}", s.labels);
         return Err(QueryError::Execution(text));
     }
-    for s in select::timestamps(ctx, &selector, pos, steps)?.collect(ctx)? {
+    for s in select::timestamps(ctx, &selector, pos, steps, true)?.collect(ctx)? {
         found.entry(identity(&s.labels)).or_default().push(Info { labels: s.labels, times: s.col });
     }
     Ok(found)

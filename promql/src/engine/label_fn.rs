@@ -1,14 +1,15 @@
 //! Functions on labels: `label_replace`, `label_join`, `sort_by_label`.
 
-use super::column::OutSeries;
+use super::column::{OutSeries, Point};
 use super::context::{Ctx, Steps};
-use super::eval::{merge_same, string, vector};
+use super::eval::{merge_same, same_labelset, string, vector};
 use super::result::QueryError;
 use crate::ast::Expr;
 use crate::parser::valid_label;
 use model::labels::METRIC_NAME;
 use model::regex::Regex;
 use model::{Labels, LabelsBuilder};
+use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 
 fn fail<T>(text: String) -> Result<T, QueryError> {
@@ -42,7 +43,36 @@ pub(crate) fn replace(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<
         }
         out.push(s);
     }
-    merge_same(out)
+    merge_relabelled(out)
+}
+
+/// One series per label set. A number and a histogram at the same step do not meet in Prometheus, which keeps the two apart: there
+/// the histogram is shown.
+fn merge_relabelled(series: Vec<OutSeries>) -> Result<Vec<OutSeries>, QueryError> {
+    if series.iter().all(|s| s.col.hists.is_empty()) {
+        return merge_same(series);
+    }
+    let mut at: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut out: Vec<OutSeries> = Vec::with_capacity(series.len());
+    for s in series {
+        let Some(&known) = at.get(&s.labels) else {
+            at.insert(s.labels.clone(), out.len());
+            out.push(s);
+            continue;
+        };
+        for i in 0..s.col.values.len() {
+            match (out[known].col.point(i), s.col.point(i)) {
+                (_, Point::Absent) | (Point::Hist(_), Point::Float(_)) => {}
+                (Point::Absent, point) | (Point::Float(_), point @ Point::Hist(_)) => {
+                    out[known].col.set(i, point)
+                }
+                (Point::Float(_), Point::Float(_)) | (Point::Hist(_), Point::Hist(_)) => {
+                    return Err(same_labelset());
+                }
+            }
+        }
+    }
+    Ok(out)
 }
 
 pub(crate) fn join(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<OutSeries>, QueryError> {
@@ -59,7 +89,7 @@ pub(crate) fn join(ctx: &Ctx<'_>, args: &[Expr], steps: Steps) -> Result<Vec<Out
         s.drop_name &= dst != METRIC_NAME;
         s.labels = with_label(&s.labels, dst, value);
     }
-    merge_same(series)
+    merge_relabelled(series)
 }
 
 fn with_label(labels: &Labels, name: &str, value: String) -> Labels {

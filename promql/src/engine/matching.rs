@@ -4,9 +4,9 @@
 //! side is it looked at which of them is there at a step.
 
 use super::aggregate::hash_pairs;
-use super::binary::{between_points, changes_quantity, compare};
+use super::binary::{Sides, between_points, changes_quantity, compare, incompatible};
 use super::column::{Column, OutSeries, Point, is_absent, is_histogram};
-use super::context::{Ctx, Steps};
+use super::context::{Ctx, Size, Steps};
 use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
 use super::result::QueryError;
 use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
@@ -14,6 +14,7 @@ use hashbrown::HashTable;
 use model::Labels;
 use model::labels::METRIC_NAME;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::RefCell;
 
 /// Whether a label counts in what series must have in common to match.
 fn counts(name: &str, matching: &VectorMatching) -> bool {
@@ -151,6 +152,8 @@ struct Operation<'c, 'a> {
     return_bool: bool,
     matching: &'c VectorMatching,
     steps: usize,
+    /// Types that did not go together, step by step: which pair, and what they were.
+    failures: RefCell<Vec<Option<(usize, Sides)>>>,
 }
 
 /// Arithmetic and comparison between vectors.
@@ -163,11 +166,16 @@ pub(crate) fn operate(
     matching: &VectorMatching,
     steps: Steps,
 ) -> Result<Vec<OutSeries>, QueryError> {
-    let operation = Operation { ctx, pos, op, return_bool, matching, steps: steps.n };
+    let failures = RefCell::default();
+    let operation = Operation { ctx, pos, op, return_bool, matching, steps: steps.n, failures };
     // "one" is the side on which each signature may stand once
     let swapped = matching.card == Cardinality::OneToMany;
     let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-    operation.run(&many, &one, swapped)
+    let result = operation.run(&many, &one, swapped)?;
+    for (_, (left, right)) in operation.failures.into_inner().into_iter().flatten() {
+        incompatible(ctx, pos, op, left, right);
+    }
+    Ok(result)
 }
 
 impl Operation<'_, '_> {
@@ -270,9 +278,11 @@ impl Operation<'_, '_> {
         let mut compared: FxHashMap<Labels, Presence> = FxHashMap::default();
         let mut matched: Presence = vec![false; if fill_many.is_some() { self.steps } else { 0 }];
         for &m in group.many {
+            let results = Size::columns(out.len(), self.steps);
+            self.ctx.would_hold(results, "the results of a match of vectors")?;
             let partners = group.one.iter().map(|o| (&one[*o].col, Some(&one[*o].labels)));
             for (col, labels) in partners.chain(filled_one.iter().map(|c| (c, None))) {
-                let result = self.columns(&many[m].col, col, swapped);
+                let result = self.columns(m, &many[m].col, col, swapped);
                 // also where a comparison then drops the result, but not where the types do not go together
                 let both = |i: usize| {
                     let there = many[m].col.is_present(i) && col.is_present(i);
@@ -312,7 +322,7 @@ impl Operation<'_, '_> {
             let mut filled = Column::absent(self.steps);
             (0..self.steps).filter(|i| !matched[*i]).for_each(|i| filled.values[i] = v);
             for &o in group.one {
-                let result = self.columns(&filled, &one[o].col, swapped);
+                let result = self.columns(many.len() + o, &filled, &one[o].col, swapped);
                 if result.any_present() {
                     let labels = self.labels(&signatures.labels(at), Some(&one[o].labels));
                     out.push((
@@ -360,7 +370,17 @@ impl Operation<'_, '_> {
         Ok(())
     }
 
-    fn columns(&self, many: &Column, one: &Column, swapped: bool) -> Column {
+    /// Notes that types do not go together; of all that do not at a step Prometheus tells the last one alone.
+    fn failed(&self, step: usize, order: usize, sides: Sides) {
+        let mut failures = self.failures.borrow_mut();
+        failures.resize(self.steps, None);
+        if failures[step].is_none_or(|(before, _)| before <= order) {
+            failures[step] = Some((order, sides));
+        }
+    }
+
+    /// The result of the operator, column by column. `order`: which pair it is, as Prometheus goes through them.
+    fn columns(&self, order: usize, many: &Column, one: &Column, swapped: bool) -> Column {
         let (l, r) = if swapped { (one, many) } else { (many, one) };
         let mut out = Column::absent(self.steps);
         if l.hists.is_empty() && r.hists.is_empty() && changes_quantity(self.op) {
@@ -388,7 +408,9 @@ impl Operation<'_, '_> {
             if !l.is_present(i) || !r.is_present(i) {
                 continue;
             }
-            let (point, keep) = between_points(self.ctx, self.pos, self.op, &l.point(i), &r.point(i));
+            let point = between_points(self.ctx, self.pos, self.op, &l.point(i), &r.point(i));
+            let (point, keep) =
+                point.map_err(|sides| self.failed(i, order, sides)).unwrap_or((Point::Absent, false));
             if self.return_bool {
                 // types that do not compare give nothing, not "false"
                 if !matches!(point, Point::Absent) {
@@ -409,10 +431,12 @@ impl Operation<'_, '_> {
         let kept = |name: &str| {
             let metadata = bare && METADATA_LABELS.contains(&name);
             let apart = matched && labels.iter().any(|l| l == name) != *on;
-            !metadata && !apart && !include.iter().any(|l| l == name)
+            // what is filled in has the labels that match, and no others
+            let brought = include.iter().any(|l| l == name);
+            !metadata && !apart && (!brought || (one.is_none() && counts(name, self.matching)))
         };
         let own = many.iter().filter(|(name, _)| kept(name));
-        if include.is_empty() {
+        if include.is_empty() || one.is_none() {
             return Labels::from_sorted(own);
         }
         let mut pairs: Vec<(&str, &str)> = own.collect();

@@ -27,18 +27,19 @@ mod result;
 mod sampling;
 mod select;
 mod shared;
+mod tally;
 mod topk;
 mod window;
 
 pub(crate) use classic::{nearly, parse_bound};
 pub use explain::Explained;
 pub(crate) use kahan::Kahan;
-pub use options::{Cancel, EngineOptions, QueryOptions};
-pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, Value};
+pub use options::{Cancel, EngineOptions, QueryOptions, Stopwatch};
+pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, StepStats, Value};
 
 use crate::ast::{Expr, ValueType};
 use crate::storage::Queryable;
-use context::{Ctx, FAR, MAX_STEPS, Steps};
+use context::{Ctx, FAR, MAX_STEPS, Size, Steps};
 use std::sync::atomic::AtomicUsize;
 
 /// Evaluates queries. Cheap to share; holds no state of a query.
@@ -80,7 +81,7 @@ impl Engine {
         let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (at, at, 0));
         ctx.check_spans(expr)?;
         // a step of 1 ms is never taken
-        let steps = Steps { start: at, step: 1, n: 1 };
+        let steps = Steps::new(at, 1, 1);
         let value = on_deep_stack(expr, || {
             if expr.value_type() == ValueType::Matrix {
                 return finish::matrix(&ctx, expr, steps);
@@ -88,9 +89,7 @@ impl Engine {
             finish::instant(&ctx, eval::eval(&ctx, expr, steps)?, at)
         })?;
         ctx.check_pending()?;
-        let mut result = finish::result(&ctx, value);
-        result.explain = explain::finish(&ctx)?;
-        Ok(result)
+        finish::result(&ctx, value, steps)
     }
 
     /// The values of a query at `start`, `start + step`, … up to `end` (milliseconds since the epoch).
@@ -121,20 +120,17 @@ impl Engine {
         if end < start {
             return Err(QueryError::BadData("end timestamp must not be before start time".to_owned()));
         }
-        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (start, end, step));
         let n = (end - start) / step + 1;
         if n > MAX_STEPS {
             return Err(QueryError::BadData(format!("{n} steps are more than {MAX_STEPS}")));
         }
-        let n = n as usize;
+        let steps = Steps::new(start, step, n as usize);
+        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (start, end, step));
         ctx.check_spans(expr)?;
-        ctx.would_hold(n, "the steps of the query")?;
-        let steps = Steps { start, step, n };
+        ctx.would_hold(Size::columns(1, steps.n), "the steps of the query")?;
         let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;
         ctx.check_pending()?;
-        let mut result = finish::result(&ctx, value);
-        result.explain = explain::finish(&ctx)?;
-        Ok(result)
+        finish::result(&ctx, value, steps)
     }
 }
 

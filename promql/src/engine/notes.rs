@@ -76,8 +76,8 @@ impl Notes {
             let what = "input to histogram_quantile needed to be fixed for monotonicity \
                         (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
             let (low, high, most) = (
-                model::float::format_general(r.all.lowest),
-                model::float::format_general(r.all.highest),
+                model::float::format_short(r.all.lowest),
+                model::float::format_short(r.all.highest),
                 two_digits(r.all.most),
             );
             let text = format!(

@@ -17,19 +17,38 @@ pub struct QueryResult {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: QueryStats,
-    /// What each selector found, in the order of the query's text; only where it was asked for.
+    /// What each node of the query took and yielded, in the order of the tree; only where it was asked for.
     pub explain: Vec<super::Explained>,
 }
 
 /// What a query cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStats {
-    /// Samples looked at, over all steps.
+    /// Samples in the windows of all steps: one that stands in several windows counts in each.
     pub total_samples: u64,
+    /// The same without those that the window of the step before held already.
+    pub samples_read: u64,
+    /// Both for each step, in order; only where it was asked for.
+    pub per_step: Vec<StepStats>,
     /// Most samples held at once.
     pub peak_samples: u64,
     /// Series read.
     pub series: u64,
+    /// Nanoseconds that selecting series took; 0 without a stopwatch.
+    pub select_nanos: u64,
+    /// Nanoseconds that sorting the result took; 0 without a stopwatch.
+    pub sort_nanos: u64,
+}
+
+/// Samples of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepStats {
+    /// Milliseconds since the epoch.
+    pub t: i64,
+    /// Samples in its windows.
+    pub total_samples: u64,
+    /// Those that the step before did not have in its windows.
+    pub samples_read: u64,
 }
 
 /// The value of a query. Times are milliseconds since the epoch.

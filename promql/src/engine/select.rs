@@ -1,12 +1,14 @@
 //! Selectors, and range functions directly above them: streams of columns that are made on demand, one a series.
 
 use super::column::{Column, HISTOGRAM, OutSeries, Point};
-use super::context::{Ctx, Reference, Steps};
+use super::context::{Ctx, Reference, Size, Steps, series_size};
+use super::explain::Explain;
 use super::range_fn::extended::interpolate;
 use super::range_fn::{Call, Scratch, evaluate};
 use super::result::QueryError;
+use super::tally::{Recorder, Touched, weight};
 use super::window::Samples;
-use crate::ast::{Boundary, PosRange, Span, VectorSelector};
+use crate::ast::{Boundary, Expr, ExprKind, PosRange, Span, VectorSelector};
 use crate::storage::{SampleBuffer, SelectHints, Selection, Series, StorageError};
 use model::histogram::CounterReset;
 use model::{FloatHistogram, Labels, is_stale};
@@ -19,6 +21,8 @@ pub(crate) struct Around {
     pub(crate) func: &'static str,
     pub(crate) grouping: Vec<String>,
     pub(crate) by: bool,
+    /// What is read was counted before.
+    pub(crate) counted: bool,
 }
 
 /// Series whose columns are made one at a time, by any thread.
@@ -92,15 +96,35 @@ impl<'a> Stream<'a> {
         Stream { labels: own, drop_name: dropped || drop_name, steps, kernel, cost, buffers }
     }
 
+    /// The same, timed and counted as what a node of the query yields.
+    pub(crate) fn watched(self, explain: &'a Explain<'a>, expr: &'a Expr, began: u64) -> Stream<'a> {
+        let Stream { labels, drop_name, steps, kernel, cost, buffers } = self;
+        explain.took(expr.pos, began);
+        explain.selected(expr.pos, labels.len());
+        // what a selector itself passes on is what it read, which is counted there
+        let selector = matches!(expr.kind, ExprKind::Vector(_));
+        let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
+            let began = explain.now();
+            kernel(i, buffers, col)?;
+            explain.took(expr.pos, began);
+            if !selector {
+                let present = (0..col.values.len()).filter(|i| col.is_present(*i)).count();
+                explain.passed(expr.pos, present, 8 * (col.values.len() + col.hists.len()));
+            }
+            Ok(())
+        });
+        Stream { labels, drop_name, steps, kernel, cost, buffers }
+    }
+
     /// All columns; series without any value are left out.
     pub(crate) fn collect(&self, ctx: &Ctx<'_>) -> Result<Vec<OutSeries>, QueryError> {
         let mut out = Vec::with_capacity(self.labels.len());
         let mut columns: Vec<Column> = Vec::new();
-        let mut held = 0;
+        let mut held = Size::default();
         for begin in (0..self.labels.len()).step_by(BATCH) {
             columns.clear();
             columns.resize_with(BATCH.min(self.labels.len() - begin), Column::default);
-            ctx.would_hold(held + columns.len() * self.steps, "a selector")?;
+            ctx.would_hold(held.plus(Size::columns(columns.len(), self.steps)), "a selector")?;
             self.fill(begin, &mut columns)?;
             let filled = self.labels[begin..].iter().zip(columns.drain(..));
             let present = filled.filter(|(_, col)| col.any_present());
@@ -110,7 +134,7 @@ impl<'a> Stream<'a> {
                 drop_name: self.drop_name,
                 col,
             }));
-            held += (out.len() - before) * self.steps;
+            held = out[before..].iter().map(series_size).fold(held, Size::plus);
         }
         ctx.would_hold(held, "a selector")?;
         Ok(out)
@@ -127,7 +151,7 @@ impl<'a> Stream<'a> {
         let mut columns: Vec<Column> = Vec::new();
         columns.resize_with(batch.min(self.labels.len()), Column::default);
         for begin in (0..self.labels.len()).step_by(batch) {
-            ctx.would_hold(columns.len() * self.steps, "a batch of series")?;
+            ctx.would_hold(Size::columns(columns.len(), self.steps), "a batch of series")?;
             let n = batch.min(self.labels.len() - begin);
             self.fill(begin, &mut columns[..n])?;
             see(begin, &columns[..n]);
@@ -163,6 +187,7 @@ pub(crate) fn select(
     hints: &SelectHints,
 ) -> Result<Vec<Arc<dyn Series>>, QueryError> {
     ctx.options.cancel.check()?;
+    let began = ctx.options.stopwatch.nanos();
     let series = match ctx.shared.selected(&selector.matchers, hints) {
         Some(series) => series,
         None => {
@@ -174,14 +199,16 @@ pub(crate) fn select(
             series
         }
     };
-    ctx.series.fetch_add(series.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    let took = ctx.options.stopwatch.nanos().saturating_sub(began);
+    ctx.select_nanos.fetch_add(took, std::sync::atomic::Ordering::Relaxed);
+    ctx.selected(&series)?;
     Ok(series)
 }
 
 /// `metric` at each step: the last sample within the lookback.
 pub(crate) fn instant<'a>(
     ctx: &'a Ctx<'a>,
-    selector: &'a VectorSelector,
+    selector: &VectorSelector,
     pos: PosRange,
     steps: Steps,
     around: Around,
@@ -189,6 +216,9 @@ pub(crate) fn instant<'a>(
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let smoothed = selector.boundary == Boundary::Smoothed;
     let stats = ctx.stats_only.contains(&pos.start);
+    // of a sample that is asked for its time, what it is does not count
+    let times_only = matches!(around.func, "timestamp" | "start_timestamp");
+    let counted = around.counted;
     let mint = reference.first() - ctx.lookback + 1;
     let maxt = reference.last() + if smoothed { ctx.lookback } else { 0 };
     let hints = SelectHints {
@@ -204,22 +234,20 @@ pub(crate) fn instant<'a>(
         latest: steps.n == 1 && !smoothed && !stats,
     };
     let series = select(ctx, selector, &hints)?;
-    super::explain::selected(ctx, selector, pos, series.len());
+    if let Some(explain) = &ctx.explain {
+        explain.selected(pos, series.len());
+    }
     let labels = series.iter().map(|s| s.labels().clone()).collect();
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
-        let touched = if smoothed {
-            let call = Call {
-                ctx,
-                func: "",
-                pos,
-                metric: series[i].labels().metric_name(),
-                boundary: Boundary::Smoothed,
-                params: &[],
-            };
-            buffers.scratch.samples.read(&*series[i], mint, maxt)?;
-            let (n, bytes) = buffers.scratch.samples.size();
+        if smoothed {
+            let ((metric, kind), boundary) = (described(ctx, series[i].labels()), Boundary::Smoothed);
+            let call = Call { ctx, func: "", pos, metric, kind, boundary, params: &[], computed: false };
+            let samples = &mut buffers.scratch.samples;
+            samples.read(&*series[i], (mint, maxt), ctx.engine.use_start_timestamps)?;
+            let (n, bytes) = samples.size();
             ctx.decoded(pos, n, bytes)?;
-            smoothed_column(&call, &buffers.scratch.samples, &reference, col)
+            // Prometheus counts none of these samples
+            smoothed_column(&call, samples, &reference, col);
         } else {
             buffers.raw.clear();
             series[i].read(mint, maxt, &mut buffers.raw)?;
@@ -227,9 +255,19 @@ pub(crate) fn instant<'a>(
             if stats {
                 find_resets(&mut buffers.raw);
             }
-            last_samples(buffers, &reference, ctx.lookback, col)
-        };
-        ctx.touch(touched);
+            let mut recorder = if counted { None } else { ctx.tally.recorder(&reference.steps) };
+            if let Some(recorder) = &mut recorder {
+                recorder.times_only = times_only;
+            }
+            let mut touched = last_samples(buffers, &reference, ctx.lookback, col, recorder.as_ref());
+            if times_only && !col.hists.is_empty() {
+                let present = (0..col.values.len()).filter(|i| col.is_present(*i)).count() as u64;
+                touched = Touched { loaded: present, read: present };
+            }
+            if !counted {
+                ctx.tally.add(&reference.steps, touched);
+            }
+        }
         Ok(())
     });
     let cost = cost(mint, maxt, steps.n);
@@ -238,6 +276,7 @@ pub(crate) fn instant<'a>(
 
 fn find_resets(raw: &mut SampleBuffer) {
     mark_resets(raw.histograms.iter_mut().map(|(_, h)| h));
+    raw.histograms.iter_mut().for_each(|(_, h)| without_buckets(h));
 }
 
 /// Says of each histogram of which storage says nothing whether its counter began anew.
@@ -252,28 +291,47 @@ fn mark_resets<'h>(histograms: impl Iterator<Item = &'h mut Arc<FloatHistogram>>
     }
 }
 
-fn last_samples(buffers: &mut Buffers, reference: &Reference, lookback: i64, col: &mut Column) -> u64 {
+/// What is left of a histogram of which only count and sum are asked for.
+fn without_buckets(h: &mut Arc<FloatHistogram>) {
+    if !h.is_stale() {
+        let FloatHistogram { counter_reset, schema, count, sum, .. } = **h;
+        *h = Arc::new(FloatHistogram { counter_reset, schema, count, sum, ..FloatHistogram::default() });
+    }
+}
+
+fn last_samples(
+    buffers: &mut Buffers,
+    reference: &Reference,
+    lookback: i64,
+    col: &mut Column,
+    recorder: Option<&Recorder<'_>>,
+) -> Touched {
     let Buffers { raw, scratch } = buffers;
     let grid = scratch.grids.at(&raw.timestamps, reference, lookback);
-    let mut touched = 0;
+    let mut all = 0;
     for (i, place) in grid.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {
         let last = place.to() - 1;
         let v = raw.values[last];
+        let mut counts = 1;
         if !raw.histograms.is_empty()
             && let Ok(k) = raw.histograms.binary_search_by_key(&last, |(k, _)| *k)
         {
             if raw.histograms[k].1.is_stale() {
                 continue;
             }
+            counts = weight(&raw.histograms[k].1);
             col.set_hist(i, raw.histograms[k].1.clone());
         } else if is_stale(v) {
             continue;
         } else {
             col.values[i] = sane(v);
         }
-        touched += 1;
+        all += counts;
+        if let Some(recorder) = recorder {
+            recorder.at(i, Touched { loaded: counts, read: counts });
+        }
     }
-    touched
+    Touched { loaded: all, read: all }
 }
 
 /// The mark of histograms never comes from storage.
@@ -283,9 +341,8 @@ fn sane(v: f64) -> f64 {
 }
 
 /// `metric smoothed`: between the samples around each step.
-fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, col: &mut Column) -> u64 {
+fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, col: &mut Column) {
     let lookback = call.ctx.lookback;
-    let mut touched = 0;
     for i in 0..reference.steps.n {
         let t = reference.time(i);
         let within = |times: &[i64]| {
@@ -302,7 +359,6 @@ fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, co
         if after == from {
             continue;
         }
-        touched += 1;
         let before = after - 1;
         let exact = after == to || times[before] == t;
         let share =
@@ -325,7 +381,6 @@ fn smoothed_column(call: &Call<'_>, samples: &Samples, reference: &Reference, co
         };
         col.set(i, point);
     }
-    touched
 }
 
 /// A range selector under a function.
@@ -333,6 +388,8 @@ pub(crate) struct Range<'a> {
     pub(crate) selector: &'a VectorSelector,
     pub(crate) span: &'a Span,
     pub(crate) pos: PosRange,
+    /// Where annotations say that it stands: the function's first argument.
+    pub(crate) noted: PosRange,
 }
 
 /// A range function over a range selector.
@@ -344,7 +401,7 @@ pub(crate) fn ranged<'a>(
     steps: Steps,
     around: Around,
 ) -> Result<Stream<'a>, QueryError> {
-    let Range { selector, span, pos } = range;
+    let Range { selector, span, pos, noted } = range;
     let length = ctx.span(span, true)?;
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let boundary = selector.boundary;
@@ -365,25 +422,36 @@ pub(crate) fn ranged<'a>(
         latest: false,
     };
     let series = select(ctx, selector, &hints)?;
-    super::explain::selected(ctx, selector, pos, series.len());
+    if let Some(explain) = &ctx.explain {
+        explain.selected(pos, series.len());
+    }
     let labels = series.iter().map(|s| s.labels().clone()).collect();
     let stats = ctx.stats_only.contains(&pos.start);
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         let scratch = &mut buffers.scratch;
-        scratch.samples.read(&*series[i], mint, maxt)?;
+        let began = ctx.explain.as_ref().map_or(0, Explain::now);
+        scratch.samples.read(&*series[i], (mint, maxt), ctx.engine.use_start_timestamps)?;
         let (n, bytes) = scratch.samples.size();
         ctx.decoded(pos, n, bytes)?;
+        if let Some(explain) = &ctx.explain {
+            explain.took(pos, began);
+        }
         if stats {
             mark_resets(scratch.samples.hv.iter_mut());
+            scratch.samples.hv.iter_mut().for_each(without_buckets);
         }
-        let metric = series[i].labels().metric_name();
-        let call = Call { ctx, func, pos, metric, boundary, params: &params };
-        let touched = evaluate(&call, scratch, &reference, length, col);
-        ctx.touch(touched);
+        let (metric, kind) = described(ctx, series[i].labels());
+        let call = Call { ctx, func, pos: noted, metric, kind, boundary, params: &params, computed: false };
+        evaluate(&call, scratch, &reference, length, col);
         Ok(())
     });
     let (cost, drop_name) = (cost(mint, maxt, steps.n), !keeps_name(func));
     Ok(Stream { labels, drop_name, steps: steps.n, kernel, cost, buffers: Pool::default() })
+}
+
+/// A metric's name, and its type where labels are to say it.
+pub(crate) fn described<'l>(ctx: &Ctx<'_>, labels: &'l Labels) -> (&'l str, Option<&'l str>) {
+    (labels.metric_name(), ctx.engine.type_and_unit_labels.then(|| labels.get("__type__")))
 }
 
 /// Functions whose result is a sample of the series itself.
@@ -405,42 +473,37 @@ fn check_boundary(boundary: Boundary, func: &str) -> Result<(), QueryError> {
 }
 
 /// A range function over samples that were computed: a subquery's.
-pub(crate) fn over_computed(
-    call: &Call<'_>,
-    samples: Samples,
-    reference: &Reference,
-    range: i64,
-) -> (Column, u64) {
+pub(crate) fn over_computed(call: &Call<'_>, samples: Samples, reference: &Reference, range: i64) -> Column {
     let mut scratch = Scratch::default();
     scratch.samples = samples;
     let mut col = Column::absent(reference.steps.n);
-    let touched = evaluate(call, &mut scratch, reference, range, &mut col);
-    (col, touched)
+    evaluate(call, &mut scratch, reference, range, &mut col);
+    col
 }
 
 /// Samples of a series for `metric[5m]` as a query of its own.
 pub(crate) fn raw_samples(series: &dyn Series, mint: i64, maxt: i64) -> Result<Samples, StorageError> {
     let mut samples = Samples::default();
-    samples.read(series, mint, maxt)?;
+    samples.read(series, (mint, maxt), false)?;
     Ok(samples)
 }
 
-/// `timestamp(metric)`: times of the samples themselves, in seconds.
+/// `timestamp(metric)`: times of the samples themselves, in seconds. `counted`: the samples were counted before.
 pub(crate) fn timestamps<'a>(
     ctx: &'a Ctx<'a>,
-    selector: &'a VectorSelector,
+    selector: &VectorSelector,
     pos: PosRange,
     steps: Steps,
+    counted: bool,
 ) -> Result<Stream<'a>, QueryError> {
-    let around = Around { func: "timestamp", ..Around::default() };
+    let around = Around { func: "timestamp", counted, ..Around::default() };
     let reference = ctx.reference(&selector.modifiers, steps)?;
     let lookback = ctx.lookback;
-    let smoothed = selector.boundary == Boundary::Smoothed;
     let stream = instant(ctx, selector, pos, steps, around)?;
     let Stream { labels, drop_name, steps, kernel, cost, buffers } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
-        let times: &[i64] = if smoothed { &buffers.scratch.samples.ft } else { &buffers.raw.timestamps };
+        let times = buffers.raw.timestamps.as_slice();
         let mut next = 0;
         for step in 0..reference.steps.n {
             let t = reference.time(step);
@@ -458,10 +521,10 @@ pub(crate) fn timestamps<'a>(
     Ok(Stream { labels, drop_name, steps, kernel, cost, buffers })
 }
 
-/// `start_timestamp(metric)`: when the counters of the samples began, in seconds, where that is known.
+/// `start_timestamp(metric)`: when the counters of the samples began, in seconds; 0 where that is not known.
 pub(crate) fn start_timestamps<'a>(
     ctx: &'a Ctx<'a>,
-    selector: &'a VectorSelector,
+    selector: &VectorSelector,
     pos: PosRange,
     steps: Steps,
 ) -> Result<Stream<'a>, QueryError> {
@@ -471,18 +534,13 @@ pub(crate) fn start_timestamps<'a>(
     let Stream { labels, drop_name, steps, kernel, cost, buffers } = stream;
     let kernel: Kernel<'a> = Box::new(move |i, buffers, col| {
         kernel(i, buffers, col)?;
-        let SampleBuffer { timestamps, starts, .. } = &buffers.raw;
-        for step in (0..reference.steps.n).filter(|_| !starts.is_empty()) {
-            let last = timestamps.partition_point(|t| *t <= reference.time(step));
-            match starts.get(last.wrapping_sub(1)) {
-                Some(start) if *start != 0 && col.is_present(step) => {
-                    col.values[step] = *start as f64 / 1000.0
-                }
-                _ => col.clear_at(step),
+        let (times, starts) = (&buffers.raw.timestamps, &buffers.raw.starts);
+        for step in 0..reference.steps.n {
+            if col.is_present(step) {
+                let last = times.partition_point(|t| *t <= reference.time(step));
+                let start = starts.get(last.wrapping_sub(1)).copied().unwrap_or(0);
+                col.values[step] = start as f64 / 1000.0;
             }
-        }
-        if starts.is_empty() {
-            col.reset(reference.steps.n);
         }
         col.hists.clear();
         Ok(())

@@ -2,10 +2,12 @@
 
 use super::column::Val;
 use super::context::{Ctx, Steps};
+use super::tally::Counted;
 use crate::ast::{Expr, ExprKind};
 use crate::storage::{SelectHints, Series};
 use model::Matcher;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Deeper trees than this are not searched: each level is printed, and what repeats there is not written by hand.
@@ -40,14 +42,14 @@ impl std::fmt::Debug for Selected {
     }
 }
 
-/// A part, and the first, distance and number of the steps it was evaluated at.
-type Key = (usize, i64, i64, usize);
+/// A part, and the steps it was evaluated at.
+type Key = (usize, Steps);
 
 #[derive(Debug)]
 struct Kept {
     val: Val,
     /// What evaluating it looked at.
-    touched: u64,
+    counted: Counted,
     series: u64,
     /// How often it may still be asked for.
     left: usize,
@@ -57,7 +59,7 @@ struct Kept {
 pub(crate) struct Fresh {
     key: Key,
     notes: usize,
-    touched: u64,
+    counted: Counted,
     series: u64,
 }
 
@@ -153,19 +155,20 @@ impl Shared {
         let Some(&part) = self.parts.get(&address(expr)).filter(|part| self.times[**part] > 1) else {
             return Err(None);
         };
-        let key = (part, steps.start, steps.step, steps.n);
+        let key = (part, steps);
         let mut kept = self.kept();
         if let Some(found) = kept.get_mut(&key) {
             found.left = found.left.saturating_sub(1);
-            ctx.count(found.touched, found.series);
+            ctx.tally.again(&found.counted);
+            ctx.series.fetch_add(found.series, Relaxed);
             if found.left > 0 {
                 return Ok(found.val.clone());
             }
             return kept.remove(&key).map(|found| found.val).ok_or(None);
         }
         drop(kept);
-        let (touched, series) = ctx.counted();
-        Err(Some(Fresh { key, notes: ctx.notes.noted(), touched, series }))
+        let (counted, series) = (ctx.tally.counted(), ctx.series.load(Relaxed));
+        Err(Some(Fresh { key, notes: ctx.notes.noted(), counted, series }))
     }
 
     /// Keeps a value for where the expression stands again. One that came with annotations is not kept: they name the place.
@@ -173,11 +176,10 @@ impl Shared {
         if ctx.notes.noted() != fresh.notes {
             return;
         }
-        let (touched, series) = ctx.counted();
         let kept = Kept {
             val: val.clone(),
-            touched: touched - fresh.touched,
-            series: series - fresh.series,
+            counted: ctx.tally.since(&fresh.counted),
+            series: ctx.series.load(Relaxed) - fresh.series,
             left: self.times[fresh.key.0] - 1,
         };
         self.kept().insert(fresh.key, kept);

@@ -3,7 +3,7 @@
 
 use super::aggregate::{Grouping, Groups};
 use super::column::{Column, OutSeries, is_absent, is_float, is_histogram};
-use super::context::{Ctx, Steps};
+use super::context::{Ctx, Size, Steps};
 use super::eval;
 use super::kahan::quantile;
 use super::result::QueryError;
@@ -25,7 +25,7 @@ pub(crate) fn eval(
     if op == AggregateOp::CountValues {
         let label = eval::string(ctx, param, steps)?;
         let series = eval::vector(ctx, inner, steps)?;
-        return count_values(&label, series, by, steps);
+        return count_values(ctx, &label, series, by, steps);
     }
     let params = eval::scalar(ctx, param, steps)?;
     let series = eval::vector(ctx, inner, steps)?;
@@ -41,15 +41,14 @@ pub(crate) fn eval(
         }
     }
     if op == AggregateOp::Quantile {
-        if !series.is_empty() {
-            call::warn_quantiles(ctx, param, &params);
-        }
+        call::warn_quantiles(ctx, param, &params);
         return Ok(quantiles(&series, groups, &members, &params));
     }
     if op == AggregateOp::LimitRatio {
         return limit_ratio(ctx, param, &params, series);
     }
     check_k(&params)?;
+    ctx.would_hold(Size::columns(series.len(), steps.n), "the series that a choice keeps")?;
     Ok(select_k(op, series, &members, &params))
 }
 
@@ -212,7 +211,7 @@ fn limit_ratio(
         return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
     }
     for r in ratios.iter().filter(|r| r.abs() > 1.0) {
-        let shown = model::float::format_general(*r);
+        let shown = model::float::format_short(*r);
         let capped = if *r > 0.0 { 1 } else { -1 };
         let text = format!("ratio value should be between -1 and 1, got {shown}, capping to {capped}");
         ctx.notes.warn(param.pos, text);
@@ -232,6 +231,7 @@ fn limit_ratio(
 }
 
 fn count_values(
+    ctx: &Ctx<'_>,
     label: &str,
     series: Vec<OutSeries>,
     by: Grouping<'_>,
@@ -243,6 +243,7 @@ fn count_values(
     }
     let mut at: FxHashMap<Labels, usize> = FxHashMap::default();
     let mut out: Vec<OutSeries> = Vec::new();
+    let mut bytes = 0;
     for s in &series {
         let key = by.key(&s.labels);
         for i in 0..steps.n {
@@ -262,9 +263,15 @@ fn count_values(
             }
             let slot = *at.entry(b.finish()).or_insert_with_key(|labels| {
                 let labels = labels.clone();
+                bytes += size_of::<OutSeries>() + 2 * labels.packed_len() + 8 * steps.n;
                 out.push(OutSeries { labels, drop_name: false, col: Column::absent(steps.n) });
                 next
             });
+            if slot == next {
+                // each value may be a column of its own
+                let held = Size { bytes, ..Size::columns(out.len(), steps.n) };
+                ctx.would_hold(held, "the values that count_values counts")?;
+            }
             let count = &mut out[slot].col.values[i];
             *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
         }

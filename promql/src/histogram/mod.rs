@@ -10,7 +10,7 @@ pub(crate) use quantile::{NanEffect, fraction, quantile, variance};
 pub(crate) use sum::Sum;
 pub(crate) use trim::trim;
 
-use buckets::{Counts, Side, bounds_match, counts, intersect, remap, set_counts, zero_count_within};
+use buckets::{Bucket, Counts, Side, bounds_match, counts, intersect, remap, set_counts, zero_count_within};
 use model::FloatHistogram;
 use model::histogram::CounterReset;
 
@@ -217,9 +217,14 @@ fn any_fell(now: &Counts, before: &Counts) -> bool {
 
 /// The text by which `count_values` tells histograms apart: the populated buckets with their bounds.
 pub(crate) fn to_text(h: &FloatHistogram) -> String {
-    use model::float::format_general;
-    let mut out = format!("{{count:{}, sum:{}", format_general(h.count), format_general(h.sum));
-    for b in all_buckets(h) {
+    use model::float::format_short;
+    let mut out = format!("{{count:{}, sum:{}", format_short(h.count), format_short(h.sum));
+    let mut buckets = all_buckets(h);
+    if h.zero_count < 0.0 && !h.uses_custom_buckets() {
+        let zero = Bucket { lower: -h.zero_threshold, upper: h.zero_threshold, count: h.zero_count };
+        buckets.insert(buckets.partition_point(|b| b.upper < 0.0), zero);
+    }
+    for b in buckets {
         let lowest = h.uses_custom_buckets() && b.lower == f64::NEG_INFINITY;
         let zero = b.lower == -h.zero_threshold && b.upper == h.zero_threshold;
         let closed_left = lowest || (!h.uses_custom_buckets() && (zero || b.lower < 0.0));
@@ -227,10 +232,10 @@ pub(crate) fn to_text(h: &FloatHistogram) -> String {
         out += &format!(
             ", {}{},{}{}:{}",
             if closed_left { '[' } else { '(' },
-            format_general(b.lower),
-            format_general(b.upper),
+            format_short(b.lower),
+            format_short(b.upper),
             if closed_right { ']' } else { ')' },
-            format_general(b.count)
+            format_short(b.count)
         );
     }
     out + "}"

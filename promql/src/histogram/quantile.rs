@@ -122,7 +122,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, h: &FloatHistogram) -> (f64, bool
     }
     let nan_seen = h.sum.is_nan();
     if lower >= upper {
-        return (0.0, nan_seen);
+        return (0.0, false);
     }
     let mut buckets = interpolated(h);
     let custom = h.uses_custom_buckets();
@@ -155,6 +155,7 @@ pub(crate) fn variance(h: &FloatHistogram) -> f64 {
     for b in all_buckets(h) {
         let below_all = b.lower == f64::NEG_INFINITY;
         let middle = match () {
+            () if below_all && b.upper == f64::INFINITY => NORMAL_NAN,
             () if below_all => f64::NEG_INFINITY,
             () if b.upper == f64::INFINITY => f64::INFINITY,
             () => middle(&b, h.uses_custom_buckets()),

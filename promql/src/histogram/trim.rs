@@ -111,13 +111,14 @@ impl Kept {
                 return 0.0;
             }
         }
-        self.changed = true;
         let below = share_below(&b, self.cutoff, linear);
         let (share, part) = if self.upper {
             (below, Bucket { upper: self.cutoff, ..b })
         } else {
             (1.0 - below, Bucket { lower: self.cutoff, ..b })
         };
+        // what is cut off may be too little to make a difference
+        self.changed |= b.count * share != b.count;
         self.take(b.count * share, place(&part, linear))
     }
 

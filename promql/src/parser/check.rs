@@ -5,7 +5,7 @@ use crate::ast::{AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, PosRange, V
 use crate::functions::Function;
 
 /// Checks a tree and finishes it: matching is kept only between vectors, set operators match many to many.
-pub(super) fn check(expr: &mut Expr) -> Fallible<ValueType> {
+pub(super) fn check(expr: &mut Expr, text: &str) -> Fallible<ValueType> {
     let pos = expr.pos;
     match &mut expr.kind {
         ExprKind::Number { .. } => Ok(ValueType::Scalar),
@@ -19,7 +19,7 @@ pub(super) fn check(expr: &mut Expr) -> Fallible<ValueType> {
             Ok(ValueType::Matrix)
         }
         ExprKind::Subquery { expr, .. } => {
-            let found = check(expr)?;
+            let found = check(expr, text)?;
             if found != ValueType::Vector {
                 let message =
                     format!("subquery is only allowed on instant vector, got {} instead", found.short());
@@ -27,8 +27,8 @@ pub(super) fn check(expr: &mut Expr) -> Fallible<ValueType> {
             }
             Ok(ValueType::Matrix)
         }
-        ExprKind::Paren(inner) => check(inner),
-        ExprKind::Unary { expr, .. } => match check(expr)? {
+        ExprKind::Paren(inner) => check(inner, text),
+        ExprKind::Unary { expr, .. } => match check(expr, text)? {
             t @ (ValueType::Scalar | ValueType::Vector) => Ok(t),
             t => Err((
                 pos,
@@ -39,26 +39,35 @@ pub(super) fn check(expr: &mut Expr) -> Fallible<ValueType> {
             )),
         },
         ExprKind::Aggregate { op, expr, param, .. } => {
-            expect(expr, ValueType::Vector, "aggregation expression")?;
+            expect(expr, ValueType::Vector, "aggregation expression", text)?;
             if let Some(param) = param {
                 let wanted =
                     if *op == AggregateOp::CountValues { ValueType::String } else { ValueType::Scalar };
-                expect(param, wanted, "aggregation parameter")?;
+                expect(param, wanted, "aggregation parameter", text)?;
             }
             Ok(ValueType::Vector)
         }
-        ExprKind::Call { func, args } => check_call(func, args, pos),
-        ExprKind::Binary { .. } => check_binary(expr),
+        ExprKind::Call { func, args } => check_call(func, args, pos, text),
+        ExprKind::Binary { .. } => check_binary(expr, text),
     }
 }
 
-fn expect(expr: &mut Expr, wanted: ValueType, context: &str) -> Fallible<()> {
-    let found = check(expr)?;
+fn expect(expr: &mut Expr, wanted: ValueType, context: &str, text: &str) -> Fallible<()> {
+    let found = check(expr, text)?;
     if found == wanted {
         return Ok(());
     }
     let message = format!("expected type {} in {context}, got {}", wanted.documented(), found.documented());
     Err((expr.pos, message))
+}
+
+/// Where the next token begins: behind blanks and comments.
+fn next_token(text: &str, from: usize) -> usize {
+    let mut rest = text.get(from..).unwrap_or("").trim_start();
+    while rest.starts_with('#') {
+        rest = rest.split_once('\n').map_or("", |(_, after)| after).trim_start();
+    }
+    text.len() - rest.len()
 }
 
 fn check_selector(selector: &VectorSelector, pos: PosRange) -> Fallible<()> {
@@ -76,7 +85,7 @@ fn check_selector(selector: &VectorSelector, pos: PosRange) -> Fallible<()> {
     Ok(())
 }
 
-fn check_call(func: &'static Function, args: &mut [Expr], pos: PosRange) -> Fallible<ValueType> {
+fn check_call(func: &'static Function, args: &mut [Expr], pos: PosRange, text: &str) -> Fallible<ValueType> {
     let (declared, given) = (func.args.len(), args.len());
     let wrong = |bound: &str, n: usize| -> Failure {
         (pos, format!("expected {bound}{n} argument(s) in call to {:?}, got {given}", func.name))
@@ -109,18 +118,18 @@ fn check_call(func: &'static Function, args: &mut [Expr], pos: PosRange) -> Fall
             }
             continue;
         }
-        expect(arg, func.args[i.min(declared - 1)], &context)?;
+        expect(arg, func.args[i.min(declared - 1)], &context, text)?;
     }
     Ok(func.returns)
 }
 
-fn check_binary(expr: &mut Expr) -> Fallible<ValueType> {
+fn check_binary(expr: &mut Expr, text: &str) -> Fallible<ValueType> {
     let pos = expr.pos;
     let ExprKind::Binary { op, lhs, rhs, matching, return_bool } = &mut expr.kind else {
         return Ok(ValueType::None);
     };
-    let (lt, rt) = (check(lhs)?, check(rhs)?);
-    let op_pos = PosRange { start: lhs.pos.end, end: rhs.pos.start };
+    let (lt, rt) = (check(lhs, text)?, check(rhs, text)?);
+    let op_pos = PosRange { start: next_token(text, lhs.pos.end), end: rhs.pos.start };
     let set = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless);
     if *return_bool && !op.is_comparison() {
         return Err((op_pos, "bool modifier can only be used on comparison operators".to_owned()));

@@ -2,14 +2,15 @@
 
 use super::{Fallible, Parser};
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, PosRange, Span};
-use crate::lexer::{Kind, parse_number};
+use crate::lexer::{Kind, Token, parse_number};
 
 /// Longest duration in seconds: 2^63 nanoseconds, as Prometheus' own type holds.
 const MAX_SECONDS: f64 = 9_223_372_036.0;
 
 /// Where a duration stands, which decides whether it must be positive.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Place {
+    #[default]
     Range,
     Offset,
 }
@@ -22,7 +23,7 @@ impl Parser<'_> {
             Kind::Number => parse_number(token.text),
             Kind::Duration => {
                 let ms = model::duration::parse_ms(token.text).map_err(|e| (token.pos, e.to_string()))?;
-                Some(ms as f64 / 1000.0)
+                Some(seconds_of(ms))
             }
             _ => return self.unexpected(context, "number or duration"),
         };
@@ -60,7 +61,11 @@ impl Parser<'_> {
             }
         }
         let pos = self.peek().pos;
-        let seconds = self.signed_number("@")?;
+        let seconds = match self.peek().kind {
+            Kind::Punct if self.peek().is("-") || self.peek().is("+") => self.signed_number("@")?,
+            Kind::Number | Kind::Duration => self.signed_number("@")?,
+            _ => return self.unexpected("@", "timestamp"),
+        };
         let ms = (seconds * 1000.0).round();
         // the same bounds as for any timestamp: an i64 of milliseconds
         if !seconds.is_finite() || ms.abs() >= i64::MAX as f64 {
@@ -72,13 +77,16 @@ impl Parser<'_> {
 
     /// What stands in `[…]`: any duration expression.
     pub(super) fn range_span(&mut self) -> Fallible<Span> {
+        self.place = Place::Range;
         let expr = self.duration_binary(4)?;
         fold(expr, Place::Range)
     }
 
-    /// What follows `offset`: a signed duration, a function or a parenthesised expression; operators end it.
+    /// What follows `offset`: a signed duration or a function, which an operator ends; or what begins with a parenthesis, and goes
+    /// on behind it: `offset (1m) * 2` looks back two minutes.
     pub(super) fn offset_span(&mut self) -> Fallible<Span> {
-        let expr = self.duration_signed()?;
+        self.place = Place::Offset;
+        let expr = if self.peek().is("(") { self.duration_binary(4)? } else { self.duration_signed()? };
         fold(expr, Place::Offset)
     }
 
@@ -127,11 +135,25 @@ impl Parser<'_> {
         })
     }
 
+    /// What stands in the place of a length is none.
+    fn no_length<T>(&self, token: Token<'_>) -> Fallible<T> {
+        let expected = "number, duration, step(), or range()";
+        match (self.place, token.kind) {
+            (Place::Range, Kind::Identifier | Kind::MetricIdentifier | Kind::Keyword) => {
+                // in brackets no other word can be
+                let first = token.text.chars().next().unwrap_or(' ');
+                Err((token.pos, format!("unexpected character in duration expression: '{first}'")))
+            }
+            (Place::Range, _) => self.unexpected("subquery or range selector", expected),
+            (Place::Offset, _) => self.unexpected("offset", expected),
+        }
+    }
+
     fn duration_signed(&mut self) -> Fallible<DurationExpr> {
         let start = self.peek().pos.start;
         if self.peek().is("-") || self.peek().is("+") {
             let negative = self.advance().text == "-";
-            let expr = Box::new(self.duration_primary()?);
+            let expr = Box::new(self.nested(Self::duration_signed)?);
             return Ok(DurationExpr { pos: self.since(start), kind: signed(negative, expr) });
         }
         self.duration_primary()
@@ -167,6 +189,9 @@ impl Parser<'_> {
             let kind = if least { DurationExprKind::Min(a, b) } else { DurationExprKind::Max(a, b) };
             return Ok(DurationExpr { pos, kind });
         } else {
+            if !matches!(first.kind, Kind::Number | Kind::Duration) {
+                return self.no_length(first);
+            }
             let (value, is_duration) = self.number_token("duration expression")?;
             DurationExprKind::Number { value, is_duration }
         };
@@ -199,5 +224,11 @@ pub(super) fn seconds_to_ms(seconds: f64, place: Place, pos: PosRange) -> Fallib
     if place == Place::Range && seconds <= 0.0 {
         return Err((pos, "duration must be greater than 0".to_owned()));
     }
-    Ok((seconds * 1000.0).round() as i64)
+    // whole nanoseconds, of which what is less than a millisecond is cut off
+    Ok((seconds * 1e9).round() as i64 / 1_000_000)
+}
+
+/// A length in seconds as Prometheus has it: whole seconds and their rest are converted apart, which rounds in its own way.
+pub(crate) fn seconds_of(ms: i64) -> f64 {
+    (ms / 1000) as f64 + (ms % 1000 * 1_000_000) as f64 / 1e9
 }

@@ -9,6 +9,7 @@ mod postfix;
 mod primary;
 mod text;
 
+pub(crate) use duration::seconds_of;
 pub(crate) use text::{quote, readable, valid_label};
 
 use crate::ast::{BinaryOp, Cardinality, Expr, ExprKind, PosRange, VectorMatching};
@@ -40,11 +41,11 @@ impl Features {
 
 /// Why a text is no query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: parse error: {message}")]
+#[error("{}: parse error: {message}", place(.line, .column))]
 pub struct ParseError {
     /// Where, in bytes of the text.
     pub pos: PosRange,
-    /// Line of the place, from 1.
+    /// Line of the place, from 1; 0 where there is no place: in a text without an expression.
     pub line: usize,
     /// Byte in the line, from 1.
     pub column: usize,
@@ -54,10 +55,16 @@ pub struct ParseError {
 
 impl ParseError {
     fn new(text: &str, pos: PosRange, message: String) -> Self {
-        let (line, column) = line_column(text, pos.start);
+        let (line, column) = if message == NOTHING { (0, 0) } else { line_column(text, pos.start) };
         ParseError { pos, line, column, message }
     }
 }
+
+fn place(line: &usize, column: &usize) -> String {
+    if *line == 0 { "unknown position".to_owned() } else { format!("{line}:{column}") }
+}
+
+const NOTHING: &str = "no expression found in input";
 
 /// Line and column, both from 1, of a byte offset.
 pub(crate) fn line_column(text: &str, offset: usize) -> (usize, usize) {
@@ -83,13 +90,13 @@ pub fn parse_with(text: &str, features: &Features) -> Result<Expr, ParseError> {
     let run = || -> Fallible<Expr> {
         let mut parser = Parser::new(text, features)?;
         if parser.peek().kind == Kind::Eof {
-            return Err((parser.peek().pos, "no expression found in input".to_owned()));
+            return Err((parser.peek().pos, NOTHING.to_owned()));
         }
         let mut expr = parser.expression()?;
         if parser.peek().kind != Kind::Eof {
             return parser.unexpected("", "");
         }
-        check::check(&mut expr)?;
+        check::check(&mut expr, text)?;
         Ok(expr)
     };
     run().map_err(|(pos, message)| ParseError::new(text, pos, message))
@@ -156,13 +163,23 @@ pub(crate) struct Parser<'a> {
     nesting: usize,
     /// Depth of the expression returned last.
     depth: usize,
+    /// Where the length stands that is read now.
+    place: duration::Place,
     features: Features,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, features: &Features) -> Fallible<Self> {
         let (tokens, lex_error) = lex(text);
-        Ok(Parser { tokens, lex_error, at: 0, nesting: 0, depth: 0, features: *features })
+        Ok(Parser {
+            tokens,
+            lex_error,
+            at: 0,
+            nesting: 0,
+            depth: 0,
+            place: Default::default(),
+            features: *features,
+        })
     }
 
     pub(crate) fn peek(&self) -> Token<'a> {

@@ -21,7 +21,7 @@ use crate::engine::{Engine, EngineOptions, QueryError, QueryOptions, QueryResult
 use crate::parser::{Features, parse_with};
 use model::Labels;
 use model::histogram::CounterReset;
-use script::{Eval, Kind, Load, Pattern, When};
+use script::{Eval, Kind, Load, Loaded, Pattern, When};
 use std::sync::Arc;
 
 /// What came of a script.
@@ -46,7 +46,8 @@ pub struct Failure {
 
 /// The engine that scripts are written for: everything that is optional is on.
 pub fn script_engine() -> Engine {
-    Engine::new(EngineOptions { delayed_name_removal: true, ..EngineOptions::default() })
+    let options = EngineOptions::default();
+    Engine::new(EngineOptions { delayed_name_removal: true, use_start_timestamps: true, ..options })
 }
 
 /// Runs a script with an engine.
@@ -72,20 +73,25 @@ pub fn run(text: &str, engine: &Engine) -> Result<Outcome, (usize, String)> {
 }
 
 fn fill(storage: &mut MemoryStorage, load: Load) {
-    let timed = load.series.into_iter().map(|(labels, values)| {
+    let mut begun: Vec<Vec<i64>> = Vec::new();
+    let mut loaded: Vec<(Labels, Vec<(i64, Item)>)> = Vec::new();
+    for Loaded { labels, values, starts } in load.series {
         let values = values.into_iter().enumerate();
-        let samples = values.filter_map(|(i, v)| Some((load.step * i as i64, v?))).collect();
-        (labels, with_reset_hints(samples))
-    });
-    let loaded: Vec<(Labels, Vec<(i64, Item)>)> = timed.collect();
+        let samples: Vec<(i64, Item)> =
+            values.filter_map(|(i, v)| Some((load.step * i as i64, v?))).collect();
+        let start =
+            |t: i64| starts.get((t / load.step.max(1)) as usize).copied().flatten().map_or(0, |s| t + s);
+        begun.push(samples.iter().map(|(t, _)| start(*t)).collect());
+        loaded.push((labels, with_reset_hints(samples)));
+    }
     if load.with_nhcb {
         for (labels, t, item) in nhcb::convert(&loaded) {
             storage.append(&labels, t, item);
         }
     }
-    for (labels, samples) in loaded {
-        for (t, item) in samples {
-            storage.append(&labels, t, item);
+    for ((labels, samples), begun) in loaded.into_iter().zip(begun) {
+        for ((t, item), start) in samples.into_iter().zip(begun) {
+            storage.append_started(&labels, t, item, start);
         }
     }
 }

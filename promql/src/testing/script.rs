@@ -1,6 +1,6 @@
 //! Scripts: their commands.
 
-use super::series::parse_series;
+use super::series::{parse_series, parse_starts};
 use super::storage::Item;
 use model::Labels;
 
@@ -19,7 +19,16 @@ pub(super) enum Kind {
 pub(super) struct Load {
     pub(super) step: i64,
     pub(super) with_nhcb: bool,
-    pub(super) series: Vec<(Labels, Vec<Option<Item>>)>,
+    pub(super) series: Vec<Loaded>,
+}
+
+/// A series to load.
+pub(super) struct Loaded {
+    pub(super) labels: Labels,
+    /// One a step.
+    pub(super) values: Vec<Option<Item>>,
+    /// How much later than its sample each count began, in milliseconds; as many as values, or none.
+    pub(super) starts: Vec<Option<i64>>,
 }
 
 /// When a query is evaluated; milliseconds.
@@ -83,11 +92,7 @@ pub(super) fn parse(script: &str) -> Result<Vec<Command>> {
         let kind = match word.to_ascii_lowercase().as_str() {
             "clear" => Kind::Clear,
             "load" | "load_with_nhcb" => {
-                let series = lines[at..at + body]
-                    .iter()
-                    .enumerate()
-                    .map(|(i, l)| parse_series(l).map_err(|e| (at + i + 1, e.to_string())));
-                let series = series.collect::<Result<_>>()?;
+                let series = parse_load(&lines[at..at + body], at)?;
                 let step = time(line[word.len()..].trim()).map_err(error)?;
                 at += body;
                 Kind::Load(Load { step, with_nhcb: word.len() > 4, series })
@@ -102,6 +107,36 @@ pub(super) fn parse(script: &str) -> Result<Vec<Command>> {
         commands.push(Command { line: begin + 1, kind });
     }
     Ok(commands)
+}
+
+/// The series of a `load`; a line with start timestamps stands before that of its series.
+fn parse_load(body: &[&str], first: usize) -> Result<Vec<Loaded>> {
+    let (mut series, mut before) = (Vec::new(), None);
+    for (i, line) in body.iter().enumerate() {
+        let error = |text: String| (first + i + 1, text);
+        if let Some(starts) = parse_starts(line).map_err(|e| error(e.to_string()))? {
+            if before.replace(starts).is_some() {
+                return Err(error("start timestamps after start timestamps".to_owned()));
+            }
+            continue;
+        }
+        let (labels, values) = parse_series(line).map_err(|e| error(e.to_string()))?;
+        let starts = match before.take() {
+            Some((of, _)) if of != labels => {
+                return Err(error(format!("start timestamps of {of} before {labels}")));
+            }
+            Some((_, starts)) if starts.len() != values.len() => {
+                return Err(error(format!("{} start timestamps for {} samples", starts.len(), values.len())));
+            }
+            Some((_, starts)) => starts,
+            None => Vec::new(),
+        };
+        series.push(Loaded { labels, values, starts });
+    }
+    match before {
+        Some((of, _)) => Err((first + body.len(), format!("start timestamps of {of} without a series"))),
+        None => Ok(series),
+    }
 }
 
 fn time(text: &str) -> std::result::Result<i64, String> {

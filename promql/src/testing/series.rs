@@ -33,6 +33,51 @@ pub fn parse_series(line: &str) -> Result<(Labels, Vec<Option<Item>>)> {
     Ok((labels, parse_values(values)?))
 }
 
+/// A line that says when the counts of the next line's samples began: `metric{a="b"}@st -1mx4`. Of each sample it gives how much
+/// later than the sample that is, in milliseconds; nothing where it is not known, and for any other line.
+pub(super) fn parse_starts(line: &str) -> Result<Option<(Labels, Vec<Option<i64>>)>> {
+    let (metric, rest) = line.split_at(metric_end(line));
+    let (metric, items) = match (metric.strip_suffix("@st"), rest.strip_prefix("@st")) {
+        (Some(metric), _) => (metric, rest),
+        (None, Some(items)) => (metric, items),
+        (None, None) => return Ok(None),
+    };
+    let labels = parse_metric(metric.trim()).map_err(|e| SeriesError(e.to_string()))?;
+    let mut out = Vec::new();
+    for item in items.split_whitespace() {
+        let (offsets, n) = match item.rsplit_once('x') {
+            Some((offsets, n)) => (offsets, Some(repeats(n)?)),
+            None => (item, None),
+        };
+        if offsets == "_" {
+            out.extend(std::iter::repeat_n(None, n.unwrap_or(1)));
+        } else {
+            // a sign within separates the first offset from what is added at each step
+            let sign = offsets.bytes().skip(1).position(|b| matches!(b, b'+' | b'-')).map(|at| at + 1);
+            let (first, step) = offsets.split_at(sign.unwrap_or(offsets.len()));
+            let mut offset = signed_duration(first)?;
+            let step = if step.is_empty() { 0 } else { signed_duration(step)? };
+            for _ in 0..=n.unwrap_or(0) {
+                out.push(Some(offset));
+                offset = offset.saturating_add(step);
+            }
+        }
+        if out.len() > MAX_VALUES {
+            return fail("too many start timestamps in one series");
+        }
+    }
+    Ok(Some((labels, out)))
+}
+
+/// A duration with an optional sign, in milliseconds.
+fn signed_duration(text: &str) -> Result<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    match model::duration::parse_ms(digits) {
+        Ok(ms) => Ok(if text.starts_with('-') { -ms } else { ms }),
+        Err(e) => fail(e.to_string()),
+    }
+}
+
 /// Where the metric ends: after its closing brace or its name.
 fn metric_end(line: &str) -> usize {
     let mut quote: Option<u8> = None;

@@ -23,7 +23,8 @@ pub struct MemoryStorage {
 #[derive(Clone, Debug, Default)]
 struct MemorySeries {
     labels: Labels,
-    samples: BTreeMap<i64, Item>,
+    /// Each with its start timestamp, 0 where that is not known.
+    samples: BTreeMap<i64, (Item, i64)>,
 }
 
 impl MemoryStorage {
@@ -34,11 +35,16 @@ impl MemoryStorage {
 
     /// Puts a sample at its time (milliseconds since the epoch); one that is there already is replaced.
     pub fn append(&mut self, labels: &Labels, t: i64, item: Item) {
+        self.append_started(labels, t, item, 0);
+    }
+
+    /// The same with the time at which the sample's count began; 0: unknown.
+    pub fn append_started(&mut self, labels: &Labels, t: i64, item: Item, start: i64) {
         let series = self
             .series
             .entry(labels.clone())
             .or_insert_with(|| Arc::new(MemorySeries { labels: labels.clone(), samples: BTreeMap::new() }));
-        Arc::make_mut(series).samples.insert(t, item);
+        Arc::make_mut(series).samples.insert(t, (item, start));
     }
 }
 
@@ -70,11 +76,12 @@ impl Series for MemorySeries {
         if mint > maxt {
             return Ok(());
         }
-        for (t, item) in self.samples.range(mint..=maxt) {
+        for (t, (item, start)) in self.samples.range(mint..=maxt) {
             match item {
                 Item::Float(v) => out.push_float(*t, *v),
                 Item::Histogram(h) => out.push_histogram(*t, h.clone()),
             }
+            out.set_start(*start);
         }
         Ok(())
     }

@@ -26,7 +26,8 @@ pub(super) async fn handle(Shared(state): Shared<Arc<State>>, params: Params) ->
     if end < start {
         return Err(ApiError::new(ErrorType::BadData, "end timestamp must not be before start timestamp"));
     }
-    let expr = promql::parse(params.get("query")).map_err(|e| ApiError::new(ErrorType::BadData, e))?;
+    let expr = promql::parse_with(params.get("query"), &state.features.language)
+        .map_err(|e| ApiError::new(ErrorType::BadData, e))?;
     let mut sets = Vec::new();
     selectors(&expr, &mut sets);
     let found = tokio::task::block_in_place(|| state.db.exemplars(&sets, start, end));

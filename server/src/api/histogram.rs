@@ -35,8 +35,10 @@ pub(super) fn histogram(out: &mut String, h: &FloatHistogram) {
 /// The buckets that are not empty, from the lowest up.
 fn buckets(h: &FloatHistogram) -> Vec<(u8, f64, f64, f64)> {
     let mut all = Vec::new();
+    // the zero bucket covers what lies within its threshold
+    let outside = |v: f64| if h.uses_custom_buckets() { v } else { v.max(h.zero_threshold) };
     for (index, count) in indexed(&h.negative_spans, &h.negative_buckets) {
-        all.push((LOWER_BELONGS, -bound(h, index), -bound(h, index - 1), count));
+        all.push((LOWER_BELONGS, -bound(h, index), -outside(bound(h, index - 1)), count));
     }
     all.reverse();
     if h.zero_count > 0.0 && !h.uses_custom_buckets() {
@@ -45,7 +47,7 @@ fn buckets(h: &FloatHistogram) -> Vec<(u8, f64, f64, f64)> {
     for (index, count) in indexed(&h.positive_spans, &h.positive_buckets) {
         // the lowest custom bucket reaches down to -Inf, and includes it
         let rule = if h.uses_custom_buckets() && index == 0 { BOTH_BELONG } else { UPPER_BELONGS };
-        all.push((rule, bound(h, index - 1), bound(h, index), count));
+        all.push((rule, outside(bound(h, index - 1)), bound(h, index), count));
     }
     all.retain(|(.., count)| *count != 0.0);
     all

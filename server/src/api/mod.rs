@@ -8,6 +8,7 @@ mod histogram;
 mod meta;
 mod params;
 mod query;
+mod stats;
 mod status;
 mod targets;
 mod write;

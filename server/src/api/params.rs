@@ -84,7 +84,9 @@ impl Params {
                 Ok(n) if n >= 0 => Ok(n as usize),
                 Ok(_) => Err(ApiError::parameter("limit", "limit must be non-negative")),
                 Err(_) => {
-                    Err(ApiError::parameter("limit", format!("cannot parse {text:?} to a whole number")))
+                    let text = model::float::quote(text);
+                    let why = format!("strconv.Atoi: parsing {text}: invalid syntax");
+                    Err(ApiError::parameter("limit", why))
                 }
             },
         }

@@ -7,7 +7,7 @@ use crate::State;
 use crate::adapters::TsdbQueryable;
 use axum::extract::State as Shared;
 use promql::engine::{Cancel, Points, Sample};
-use promql::{QueryError, QueryOptions, QueryResult, Value};
+use promql::{QueryError, QueryOptions, QueryResult, Stopwatch, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ const MAX_POINTS: i64 = 11_000;
 /// `GET|POST /api/v1/query`.
 pub(super) async fn instant(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
     let at = params.time("time")?.unwrap_or_else(|| state.clock.now_ms());
-    let expr = parse(&params)?;
-    let result = evaluate(&state, &params, move |engine, storage, options| {
+    let expr = parse(&state, &params)?;
+    let done = evaluate(&state, &params, move |engine, storage, options| {
         engine.instant(storage, &expr, at, options)
     })
     .await?;
-    Ok(answer(result))
+    // a large answer takes a while to write: other requests and scrapes go on meanwhile
+    Ok(tokio::task::block_in_place(|| answer(&params, done)))
 }
 
 /// `GET|POST /api/v1/query_range`.
@@ -47,26 +48,27 @@ pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> 
         let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
         return Err(ApiError::new(ErrorType::BadData, why));
     }
-    let expr = parse(&params)?;
-    let result = evaluate(&state, &params, move |engine, storage, options| {
+    let expr = parse(&state, &params)?;
+    let done = evaluate(&state, &params, move |engine, storage, options| {
         engine.range(storage, &expr, start, end, step, options)
     })
     .await?;
-    Ok(answer(result))
+    Ok(tokio::task::block_in_place(|| answer(&params, done)))
 }
 
 /// `GET|POST /api/v1/format_query`: the canonical form.
-pub(super) async fn format(params: Params) -> ApiResult {
-    Success::json(&promql::pretty(&parse(&params)?))
+pub(super) async fn format(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
+    Success::json(&promql::pretty(&parse(&state, &params)?))
 }
 
 /// `GET|POST /api/v1/parse_query`: the syntax tree.
-pub(super) async fn tree(params: Params) -> ApiResult {
-    Success::json(&promql::to_json(&parse(&params)?))
+pub(super) async fn tree(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
+    Success::json(&promql::to_json(&parse(&state, &params)?))
 }
 
-fn parse(params: &Params) -> Result<promql::ast::Expr, ApiError> {
-    promql::parse(params.get("query")).map_err(|e| ApiError::parameter("query", e))
+fn parse(state: &State, params: &Params) -> Result<promql::ast::Expr, ApiError> {
+    promql::parse_with(params.get("query"), &state.features.language)
+        .map_err(|e| ApiError::parameter("query", e))
 }
 
 /// Ends the query when its request is over, one way or the other: by timeout or because the client went away.
@@ -85,13 +87,25 @@ async fn evaluate(
     run: impl FnOnce(&promql::Engine, &TsdbQueryable, &QueryOptions) -> Result<QueryResult, QueryError>
     + Send
     + 'static,
-) -> Result<QueryResult, ApiError> {
+) -> Result<Done, ApiError> {
+    let asked = state.clock.monotonic();
     let longest = state.options.query_timeout.0;
     let timeout = params.duration("timeout")?.map_or(longest, |t| t.min(longest));
+    let lookback = params.duration("lookback_delta").map_err(|e| {
+        let why = e.message.split_once(": ").map_or(e.message.as_str(), |(_, why)| why);
+        ApiError::new(ErrorType::BadData, format!("error parsing lookback delta duration: {why}"))
+    })?;
+    let clock = state.clock.clone();
+    let interval = state.config.load().config().global.effective_evaluation_interval();
     let options = QueryOptions {
         text: params.get("query").to_owned(),
-        lookback_delta: params.duration("lookback_delta")?,
+        lookback_delta: lookback.filter(|ms| *ms > 0),
         limit: params.limit()?,
+        memory_budget: state.query_budget,
+        subquery_step_ms: Some(interval.as_ms()),
+        per_step_stats: state.features.per_step_stats && params.get("stats") == "all",
+        explain: params.get("explain") == "true",
+        stopwatch: Stopwatch::new(move || clock.monotonic().as_nanos() as u64),
         ..QueryOptions::default()
     };
     let _guard = CancelOnDrop(options.cancel.clone());
@@ -100,12 +114,15 @@ async fn evaluate(
         let owned = state.clone();
         let work = state.web.blocking(move || {
             let _slot = slot;
-            run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)
+            let began = owned.clock.monotonic();
+            let result = run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)?;
+            let took = owned.clock.monotonic().saturating_sub(began);
+            Ok(Done { result, waited: began.saturating_sub(asked), took })
         });
         work.await.map_err(|e| ApiError::new(ErrorType::Internal, format!("query ended abnormally: {e}")))
     };
     match tokio::time::timeout(Duration::from_millis(timeout.max(0) as u64), work).await {
-        Ok(result) => result?.map_err(|e| {
+        Ok(result) => result?.map_err(|e: QueryError| {
             let kind = match &e {
                 QueryError::Parse(_) | QueryError::BadData(_) => return ApiError::parameter("query", e),
                 QueryError::Timeout => ErrorType::Timeout,
@@ -119,10 +136,38 @@ async fn evaluate(
     }
 }
 
-fn answer(result: QueryResult) -> Success {
-    Success { data: data(&result.value), warnings: result.warnings, infos: result.infos }
+/// A query's result, and how long it waited and took.
+struct Done {
+    result: QueryResult,
+    waited: Duration,
+    took: Duration,
 }
 
+fn answer(params: &Params, done: Done) -> Success {
+    let mut out = data(&done.result.value);
+    let mut warnings = Vec::new();
+    match params.get("stats") {
+        "" => {}
+        asked => {
+            super::stats::write(&mut out, &done.result.stats, done.waited, done.took);
+            if asked != "true" && asked != "all" {
+                warnings.push(format!(
+                    "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
+                     use \"true\" or \"all\"",
+                    model::float::quote(asked)
+                ));
+            }
+        }
+    }
+    if !done.result.explain.is_empty() {
+        super::stats::explain(&mut out, &done.result.explain);
+    }
+    out.push('}');
+    warnings.extend(done.result.warnings);
+    Success { data: out, warnings, infos: done.result.infos }
+}
+
+/// The beginning of `data`: the object is left open.
 fn data(value: &Value) -> String {
     let mut out = String::from("{\"resultType\":");
     encode::string(&mut out, value_type(value));
@@ -158,7 +203,6 @@ fn data(value: &Value) -> String {
             out.push('}');
         }),
     }
-    out.push('}');
     out
 }
 

@@ -112,7 +112,7 @@ fn histograms(kind: Kind, w: &Window<'_>, boundary: Boundary, call: &Call<'_>) -
         call.warn_mixed_schemas();
         return Point::Absent;
     }
-    match increase(kind, w, boundary, first, last) {
+    match increase(kind, w, boundary, (first, last), call) {
         Some(mut h) => {
             if kind.per_second {
                 histogram::unscale(&mut h, (w.end - w.start) as f64 / 1000.0);
@@ -131,9 +131,15 @@ fn increase(
     kind: Kind,
     w: &Window<'_>,
     boundary: Boundary,
-    first: usize,
-    last: usize,
+    (first, last): (usize, usize),
+    call: &Call<'_>,
 ) -> Option<FloatHistogram> {
+    let noted = |combined: histogram::Combined, what: &str| {
+        if combined.reconciled {
+            call.info(&format!("mismatched custom buckets were reconciled during {what}"));
+        }
+        combined.h
+    };
     let smoothed = boundary == Boundary::Smoothed;
     let left_between = smoothed && w.ht[first] < w.start;
     let right_between = smoothed && last > 0 && w.ht[last] > w.end;
@@ -153,7 +159,7 @@ fn increase(
     } else {
         w.hv[last].clone()
     };
-    let mut result = histogram::sub(&right, &left).ok()?.h;
+    let mut result = noted(histogram::sub(&right, &left).ok()?, "subtraction");
     if kind.counter && first < last {
         // A left bound between two samples has dealt with a reset between them: there counting begins at the second.
         let begin = if left_between { first + 1 } else { first };
@@ -164,7 +170,7 @@ fn increase(
         }
         for h in inner.iter().chain(std::iter::once(&right)) {
             if histogram::detect_reset(h, prev) {
-                result = histogram::add(&result, prev).ok()?.h;
+                result = noted(histogram::add(&result, prev).ok()?, "addition");
             }
             prev = h;
         }

@@ -8,7 +8,8 @@ mod sliding;
 use super::column::{Column, Point};
 use super::context::{Ctx, Reference};
 use super::notes::for_metric;
-use super::window::{Grids, Samples, Window, slide};
+use super::tally::{Recorder, Touched};
+use super::window::{Counter, Grids, Samples, Window, slide};
 use crate::ast::{Boundary, PosRange};
 use rate::Kind;
 
@@ -21,9 +22,13 @@ pub(crate) struct Call<'a> {
     pub(crate) pos: PosRange,
     /// Name of the series' metric.
     pub(crate) metric: &'a str,
+    /// The metric's type, where labels are to say it.
+    pub(crate) kind: Option<&'a str>,
     pub(crate) boundary: Boundary,
     /// Scalar arguments, a value per step each.
     pub(crate) params: &'a [Vec<f64>],
+    /// The samples are a subquery's: they were computed, not read.
+    pub(crate) computed: bool,
 }
 
 impl Call<'_> {
@@ -63,14 +68,34 @@ pub(crate) struct Scratch {
     kept: sliding::Kept,
 }
 
-/// Evaluates the function at all steps of one series whose samples are in `scratch`; returns the samples looked at.
+/// Evaluates the function at all steps of one series whose samples are in `scratch`, and counts them.
 pub(crate) fn evaluate(
     call: &Call<'_>,
     scratch: &mut Scratch,
     reference: &Reference,
     range: i64,
     col: &mut Column,
-) -> u64 {
+) {
+    let tally = &call.ctx.tally;
+    let mut recorder = tally.recorder(&reference.steps);
+    if let Some(recorder) = &mut recorder {
+        recorder.computed = call.computed;
+    }
+    let mut touched = at_all_steps(call, scratch, reference, range, col, recorder.as_ref());
+    if call.computed {
+        touched.read = 0;
+    }
+    tally.add(&reference.steps, touched);
+}
+
+fn at_all_steps(
+    call: &Call<'_>,
+    scratch: &mut Scratch,
+    reference: &Reference,
+    range: i64,
+    col: &mut Column,
+    recorder: Option<&Recorder<'_>>,
+) -> Touched {
     let Scratch { samples, grids, resets, kept } = scratch;
     let kind = match call.func {
         "rate" => Some(Kind { counter: true, per_second: true }),
@@ -79,20 +104,28 @@ pub(crate) fn evaluate(
         _ => None,
     };
     if call.boundary != Boundary::Inside {
-        return extended(call, samples, reference, range, col, kind);
+        return extended(call, samples, (reference, range), col, kind, recorder);
     }
     let mixed = !samples.ht.is_empty();
     if mixed && kind.is_none() {
-        return slide(samples, reference, range, |i, w| col.set(i, at_step(call, reference, i, &w)));
+        return slide(samples, reference, range, recorder, |i, w| {
+            col.set(i, at_step(call, reference, i, &w))
+        });
     }
     let grid = grids.at(&samples.ft, reference, range);
     let mut touched = grid.touched;
+    if let Some(recorder) = recorder.filter(|_| !mixed) {
+        let mut counter = Counter::new(samples, Some(recorder));
+        for (i, place) in grid.places.iter().enumerate() {
+            counter.see(i, (place.from(), place.to()), (0, 0));
+        }
+    }
     if let Some(kind) = kind {
         rate::resets(kind, samples, resets);
         rate::of_floats(kind, samples, resets, grid, (reference, range), col);
         if mixed {
             // windows with a histogram have no rate of their numbers
-            touched = slide(samples, reference, range, |i, w| {
+            touched = slide(samples, reference, range, recorder, |i, w| {
                 if !w.ht.is_empty() {
                     col.set(i, rate::of_histograms(kind, &w, call));
                 }
@@ -113,34 +146,47 @@ pub(crate) fn evaluate(
 const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
 
 fn note_non_counter(call: &Call<'_>, col: &Column) {
-    let counter = call.metric.is_empty() || COUNTER_SUFFIXES.iter().any(|s| call.metric.ends_with(s));
-    if matches!(call.func, "rate" | "increase") && !counter && col.any_float() {
-        let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
-        call.info(&format!("{text} {}", model::float::quote(call.metric)));
+    if !matches!(call.func, "rate" | "increase") || call.metric.is_empty() || !col.any_float() {
+        return;
+    }
+    let name = model::float::quote(call.metric);
+    match call.kind {
+        Some("counter" | "histogram") => {}
+        Some(kind) => {
+            let wanted =
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\"";
+            call.info(&format!("{wanted}, got {}: {name}", model::float::quote(kind)));
+        }
+        None if COUNTER_SUFFIXES.iter().any(|s| call.metric.ends_with(s)) => {}
+        None => {
+            let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+            call.info(&format!("{text} {name}"));
+        }
     }
 }
 
 fn extended(
     call: &Call<'_>,
     samples: &Samples,
-    reference: &Reference,
-    range: i64,
+    (reference, range): (&Reference, i64),
     col: &mut Column,
     kind: Option<Kind>,
-) -> u64 {
+    recorder: Option<&Recorder<'_>>,
+) -> Touched {
     let lookback = call.ctx.lookback;
     let after = if call.boundary == Boundary::Smoothed { lookback } else { 0 };
-    let mut touched = 0;
+    let mut counter = Counter::new(samples, recorder);
     for i in 0..reference.steps.n {
         let (end, start) = (reference.time(i), reference.time(i) - range);
         let cut = |times: &[i64]| {
             (times.partition_point(|t| *t <= start - lookback), times.partition_point(|t| *t <= end + after))
         };
-        let w = samples.window(cut(&samples.ft), cut(&samples.ht), start, end);
+        let (f, h) = (cut(&samples.ft), cut(&samples.ht));
+        let w = samples.window(f, h, start, end);
         if w.is_empty() {
             continue;
         }
-        touched += w.len() as u64;
+        counter.see(i, f, h);
         col.set(
             i,
             match kind {
@@ -152,7 +198,7 @@ fn extended(
     if kind.is_some() {
         note_non_counter(call, col);
     }
-    touched
+    counter.touched
 }
 
 /// `changes` and `resets` from the last sample before the window on.

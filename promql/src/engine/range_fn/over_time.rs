@@ -1,6 +1,7 @@
 //! Functions over the samples of a window: `…_over_time`, `changes`, `resets`, `deriv` and kin.
 
 use super::Call;
+use super::rate::begins_anew;
 use crate::engine::column::Point;
 use crate::engine::kahan::{Kahan, Mean, Variance, quantile};
 use crate::engine::window::Window;
@@ -144,22 +145,30 @@ pub(crate) fn time_of_outer(w: &Window<'_>, last: bool) -> Point {
 }
 
 /// Walks over numbers and histograms in order of time, counting what `counts(previous, current)` says.
-fn count_steps(w: &Window<'_>, from: i64, counts: impl Fn(&Point, &Point) -> bool) -> Point {
+/// A sample of either kind, with its time and when its count began (0: unknown).
+struct Stepped {
+    t: i64,
+    start: i64,
+    point: Point,
+}
+
+fn count_steps(w: &Window<'_>, from: i64, counts: impl Fn(&Stepped, &Stepped) -> bool) -> Point {
     if w.is_empty() {
         return Point::Absent;
     }
     let (mut f, mut h, mut found) = (0, 0, 0);
-    let mut prev: Option<Point> = None;
+    let mut prev: Option<Stepped> = None;
+    let start = |starts: &[i64], i: usize| starts.get(i).copied().unwrap_or(0);
     while f < w.ft.len() || h < w.ht.len() {
         let take_float = h >= w.ht.len() || (f < w.ft.len() && w.ft[f] < w.ht[h]);
-        let (t, current) = if take_float {
+        let current = if take_float {
             f += 1;
-            (w.ft[f - 1], Point::Float(w.fv[f - 1]))
+            Stepped { t: w.ft[f - 1], start: start(w.fs, f - 1), point: Point::Float(w.fv[f - 1]) }
         } else {
             h += 1;
-            (w.ht[h - 1], Point::Hist(w.hv[h - 1].clone()))
+            Stepped { t: w.ht[h - 1], start: start(w.hs, h - 1), point: Point::Hist(w.hv[h - 1].clone()) }
         };
-        if t < from {
+        if current.t < from {
             continue;
         }
         if prev.as_ref().is_some_and(|prev| counts(prev, &current)) {
@@ -175,7 +184,7 @@ pub(crate) fn changes(w: &Window<'_>, from: i64) -> Point {
         let differ = |p: &[f64]| p[1] != p[0] && !(p[0].is_nan() && p[1].is_nan());
         return Point::Float(w.fv.windows(2).filter(|p| differ(p)).count() as f64);
     }
-    count_steps(w, from, |prev, current| match (prev, current) {
+    count_steps(w, from, |prev, current| match (&prev.point, &current.point) {
         (Point::Float(a), Point::Float(b)) => a != b && !(a.is_nan() && b.is_nan()),
         (Point::Hist(a), Point::Hist(b)) => !histogram::equals(a, b),
         _ => true,
@@ -184,12 +193,17 @@ pub(crate) fn changes(w: &Window<'_>, from: i64) -> Point {
 
 pub(crate) fn resets(w: &Window<'_>, from: i64) -> Point {
     if w.hv.is_empty() && from == i64::MIN {
-        return Point::Float(w.fv.windows(2).filter(|p| p[1] < p[0]).count() as f64);
+        let anew = |i: &usize| w.fv[*i] < w.fv[*i - 1] || begins_anew(w.ft, w.fs, *i);
+        return Point::Float((1..w.fv.len()).filter(anew).count() as f64);
     }
-    count_steps(w, from, |prev, current| match (prev, current) {
-        (Point::Float(a), Point::Float(b)) => b < a,
-        (Point::Hist(a), Point::Hist(b)) => histogram::detect_reset(b, a),
-        _ => true,
+    count_steps(w, from, |prev, current| {
+        let starts = [prev.start, current.start];
+        let anew = from == i64::MIN && begins_anew(&[prev.t, current.t], &starts, 1);
+        anew || match (&prev.point, &current.point) {
+            (Point::Float(a), Point::Float(b)) => b < a,
+            (Point::Hist(a), Point::Hist(b)) => histogram::detect_reset(b, a),
+            _ => true,
+        }
     })
 }
 

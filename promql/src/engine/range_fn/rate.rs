@@ -20,9 +20,29 @@ pub(crate) struct Kind {
     pub(crate) per_second: bool,
 }
 
-/// Where a series falls, found once: the indexes of numbers below the one before.
+/// Whether a counter began anew between the samples at `i - 1` and `i`, by their start timestamps. What begins where the sample
+/// before it stands is another count, unless that sample does not say when its own began: then it may be the first of the same.
+pub(crate) fn begins_anew(times: &[i64], starts: &[i64], i: usize) -> bool {
+    let (Some(&start), Some(&before)) = (starts.get(i), starts.get(i.wrapping_sub(1))) else { return false };
+    let (last, now) = (times[i - 1], times[i]);
+    let known = start != 0 && start < now;
+    known && (start > last || (start == last && before != 0 && before < last))
+}
+
+/// When a count began that has no sample before the one at `t` in a window that begins at `start`: a counter was zero then.
+fn began_within(starts: &[i64], t: i64, start: i64) -> Option<i64> {
+    starts.first().copied().filter(|began| *began != 0 && start < *began && *began < t)
+}
+
+/// Where a series begins anew, found once: the indexes of numbers below the one before, or of which start timestamps say so.
 pub(crate) fn resets(kind: Kind, samples: &Samples, out: &mut Vec<usize>) {
     out.clear();
+    if kind.counter && !samples.fs.is_empty() {
+        let anew =
+            |i: &usize| samples.fv[*i] < samples.fv[*i - 1] || begins_anew(&samples.ft, &samples.fs, *i);
+        out.extend((1..samples.fv.len()).filter(anew));
+        return;
+    }
     // most series never fall: all are looked at without a branch each
     if !kind.counter || !samples.fv.windows(2).fold(false, |any, w| any | (w[1] < w[0])) {
         return;
@@ -31,20 +51,25 @@ pub(crate) fn resets(kind: Kind, samples: &Samples, out: &mut Vec<usize>) {
     out.extend(falls.map(|(i, _)| i + 1));
 }
 
-/// The part of a counter's increase that its resets hide: the values just before them.
-/// `next` moves on with the window: the first reset that is not before the window.
-fn hidden_by_resets(samples: &Samples, resets: &[usize], next: &mut usize, first: usize, last: usize) -> f64 {
+/// A counter's increase with the part that its resets hide: the values just before them, added in turn, as a sum of their own would
+/// round and overflow elsewhere. `next` moves on with the window: the first reset that is not before the window.
+fn with_resets(
+    mut increase: f64,
+    samples: &Samples,
+    resets: &[usize],
+    next: &mut usize,
+    (first, last): (usize, usize),
+) -> f64 {
     while *next < resets.len() && resets[*next] <= first {
         *next += 1;
     }
-    let mut hidden = 0.0;
     for &at in &resets[*next..] {
         if at > last {
             break;
         }
-        hidden += samples.fv[at - 1];
+        increase += samples.fv[at - 1];
     }
-    hidden
+    increase
 }
 
 /// How an increase between samples becomes that of the window.
@@ -99,22 +124,33 @@ pub(crate) fn of_floats(
     let steps = grid.places.iter().zip(&grid.stretches).zip(&mut col.values);
     for (i, ((place, by), out)) in steps.enumerate() {
         let n = place.len();
-        if n < 2 {
+        if n == 0 {
             continue;
         }
         let (first, last) = (place.from(), place.to() - 1);
+        let end = reference.time(i);
+        let began = match kind.counter && !samples.fs.is_empty() {
+            true => began_within(&samples.fs[first..], samples.ft[first], end - range),
+            false => None,
+        };
+        if n < 2 && began.is_none() {
+            continue;
+        }
         let mut result = values[last] - values[first];
+        if began.is_some() {
+            result += values[first];
+        }
         if kind.counter {
             if !resets.is_empty() {
-                // a sum of its own would round differently from adding each in turn
-                let hidden = hidden_by_resets(samples, resets, &mut next, first, last);
-                if hidden != 0.0 {
-                    result += hidden;
-                }
+                result = with_resets(result, samples, resets, &mut next, (first, last));
+            }
+            if let Some(began) = began {
+                let times = (samples.ft[first], samples.ft[last]);
+                *out = result * stretch_from(kind, (end - range, end), began, times, n);
+                continue;
             }
             let begin = values[first];
             if result > 0.0 && begin >= 0.0 && begin <= result * by.limit {
-                let end = reference.time(i);
                 let times = (samples.ft[first], samples.ft[last]);
                 *out = result * stretch(kind, (end - range, end), times, n, Some(begin / result));
                 continue;
@@ -156,6 +192,29 @@ fn stretch(
     factor
 }
 
+/// The factor by which the increase since a counter was zero, at `began` in the window, becomes that of the window. Only its end is
+/// stretched, and only where there are two samples that say how far apart they stand.
+fn stretch_from(
+    kind: Kind,
+    (start, end): (i64, i64),
+    began: i64,
+    (first, last): (i64, i64),
+    n: usize,
+) -> f64 {
+    let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
+    let sampled = seconds(began, last);
+    let mut to_end = 0.0;
+    if n > 1 {
+        let average = seconds(first, last) / (n - 1) as f64;
+        to_end = seconds(last, end);
+        if to_end >= average * 1.1 {
+            to_end = average / 2.0;
+        }
+    }
+    let factor = (sampled + to_end) / sampled;
+    if kind.per_second { factor / seconds(start, end) } else { factor }
+}
+
 /// Rate, increase or delta of a window with histograms.
 pub(crate) fn of_histograms(kind: Kind, w: &Window<'_>, call: &Call<'_>) -> Point {
     if !w.fv.is_empty() {
@@ -163,26 +222,37 @@ pub(crate) fn of_histograms(kind: Kind, w: &Window<'_>, call: &Call<'_>) -> Poin
         return Point::Absent;
     }
     let n = w.hv.len();
-    if n < 2 {
+    let began = if kind.counter { began_within(w.hs, w.ht[0], w.start) } else { None };
+    if n < 2 && began.is_none() {
         return Point::Absent;
     }
-    let Some(mut h) = increase_of_histograms(kind.counter, w.hv, call) else {
+    let Some(mut h) = increase_of_histograms(kind.counter, w, began.is_some(), call) else {
         return Point::Absent;
     };
     let first = &w.hv[0];
     let at_zero = (kind.counter && h.count > 0.0 && first.count >= 0.0).then(|| first.count / h.count);
-    let factor = stretch(kind, (w.start, w.end), (w.ht[0], w.ht[n - 1]), n, at_zero);
+    let (window, times) = ((w.start, w.end), (w.ht[0], w.ht[n - 1]));
+    let factor = match began {
+        Some(began) => stretch_from(kind, window, began, times, n),
+        None => stretch(kind, window, times, n, at_zero),
+    };
     histogram::scale(&mut h, factor);
     h.counter_reset = CounterReset::Gauge;
     Point::hist(histogram::compact(h))
 }
 
-/// The increase over histograms, counter resets undone; nothing where their buckets do not go together.
+/// The increase over histograms, counter resets undone; nothing where their buckets do not go together. `from_zero`: the first one is
+/// itself part of the increase.
 fn increase_of_histograms(
     counter: bool,
-    points: &[Arc<FloatHistogram>],
+    w: &Window<'_>,
+    from_zero: bool,
     call: &Call<'_>,
 ) -> Option<FloatHistogram> {
+    let points = w.hv;
+    let anew = |i: usize, before: &FloatHistogram| {
+        histogram::detect_reset(&points[i], before) || begins_anew(w.ht, w.hs, i)
+    };
     let (first, last) = (&points[0], &points[points.len() - 1]);
     let gauge = |h: &FloatHistogram| h.counter_reset == CounterReset::Gauge;
     if counter && points.iter().any(|h| gauge(h)) {
@@ -190,12 +260,16 @@ fn increase_of_histograms(
     }
     // a reset right after the first sample makes that one's buckets irrelevant
     let mut base = first.clone();
-    if counter && histogram::detect_reset(&points[1], first) {
-        base = Arc::new(FloatHistogram {
-            schema: points[1].schema,
-            custom_values: points[1].custom_values.clone(),
-            ..FloatHistogram::default()
-        });
+    let empty_like = |h: &FloatHistogram| {
+        let (schema, custom_values) = (h.schema, h.custom_values.clone());
+        Arc::new(FloatHistogram { schema, custom_values, ..FloatHistogram::default() })
+    };
+    let mut dropped = false;
+    if from_zero {
+        base = empty_like(first);
+    } else if counter && anew(1, first) {
+        base = empty_like(&points[1]);
+        dropped = true;
     }
     let custom = base.uses_custom_buckets();
     let relevant = if counter { &points[1..] } else { &points[points.len() - 1..] };
@@ -214,9 +288,10 @@ fn increase_of_histograms(
     note(combined.reconciled, "subtraction");
     h = combined.h;
     if counter {
-        let mut prev: &FloatHistogram = &base;
-        for current in &points[1..] {
-            if histogram::detect_reset(current, prev) {
+        let mut prev: &FloatHistogram = if from_zero { first } else { &base };
+        for (i, current) in points.iter().enumerate().skip(1) {
+            // the one that was dropped is not before the second any more
+            if if dropped && i == 1 { histogram::detect_reset(current, prev) } else { anew(i, prev) } {
                 let combined = histogram::add(&h, prev).ok()?;
                 note(combined.reconciled, "addition");
                 h = combined.h;
@@ -250,7 +325,8 @@ pub(crate) fn instant(rate: bool, w: &Window<'_>, call: &Call<'_>) -> Point {
         if elapsed == 0.0 {
             return Point::Absent;
         }
-        let result = if rate && last < prev { last } else { last - prev };
+        let anew = last < prev || begins_anew(w.ft, w.fs, nf - 1);
+        let result = if rate && anew { last } else { last - prev };
         return Point::Float(if rate { result / elapsed } else { result });
     }
     let (prev, last) = (&w.hv[nh - 2], &w.hv[nh - 1]);
@@ -261,7 +337,8 @@ pub(crate) fn instant(rate: bool, w: &Window<'_>, call: &Call<'_>) -> Point {
         call.warn_metric("this native histogram metric is not a gauge:");
     }
     let mut h = (**last).clone();
-    if !rate || !histogram::detect_reset(last, prev) {
+    let anew = histogram::detect_reset(last, prev) || begins_anew(w.ht, w.hs, nh - 1);
+    if !rate || !anew {
         match histogram::sub(last, prev) {
             Ok(combined) => {
                 if combined.reconciled {

@@ -4,7 +4,7 @@
 use super::Call;
 use crate::engine::column::Column;
 use crate::engine::kahan::{Kahan, Mean, quantile_of_sorted};
-use crate::engine::window::{Grid, Samples};
+use crate::engine::window::{Grid, Place, Samples};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
@@ -37,11 +37,13 @@ pub(crate) fn evaluate(
         "changes" => {
             counted(samples, grid, &mut kept.counts, col, |a, b| a != b && !(a.is_nan() && b.is_nan()))
         }
+        // start timestamps say more than the numbers
+        "resets" if !samples.fs.is_empty() => return false,
         "resets" => counted(samples, grid, &mut kept.counts, col, |a, b| b < a),
         "quantile_over_time" => {
             let q = &call.params[0];
-            let outside = |q: &f64| !(0.0..=1.0).contains(q);
-            if grid.places.iter().zip(q).any(|(place, q)| !place.is_empty() && outside(q)) {
+            let odd = |(place, q): (&Place, &f64)| !place.is_empty() && !(0.0..=1.0).contains(q);
+            if grid.places.iter().zip(q).any(odd) {
                 call.ctx.noted();
             }
             quantiles(q, samples, grid, &mut kept.sorted, col);
@@ -64,7 +66,7 @@ fn each(grid: &Grid, col: &mut Column, mut f: impl FnMut(usize, usize, usize) ->
 /// Sums or means.
 fn sums(samples: &Samples, grid: &Grid, prefix: &mut Vec<i64>, col: &mut Column, mean: bool) {
     let values = samples.fv.as_slice();
-    let overlap = grid.touched > 2 * values.len() as u64;
+    let overlap = grid.touched.loaded > 2 * values.len() as u64;
     if overlap && whole_prefix_sums(values, prefix) {
         return each(grid, col, |_, from, to| {
             let sum = (prefix[to] - prefix[from]) as f64;
@@ -283,7 +285,7 @@ mod tests {
             let mut samples = Samples::default();
             (samples.ft, samples.fv) = (ft, fv);
             let n = (t / step + 8) as usize;
-            let reference = Reference::plain(Steps { start: 0, step, n });
+            let reference = Reference::plain(Steps::new(0, step, n));
             let mut grids = Grids::default();
             let grid = grids.at(&samples.ft, &reference, range);
             for func in ["sum_over_time", "avg_over_time", "changes", "resets", "quantile", "max_over_time", "min_over_time"] {

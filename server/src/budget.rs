@@ -1,0 +1,112 @@
+//! How much memory queries may hold: shares of what the machine or the container has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Of the memory that there is, this share is for all queries together.
+const ALL_QUERIES: u64 = 40;
+/// This one for a single query: it fails alone while there is room for others.
+const ONE_QUERY: u64 = 20;
+
+/// Most bytes that queries may hold; 0 means no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budgets {
+    pub(crate) query: usize,
+    pub(crate) all: usize,
+}
+
+impl Budgets {
+    /// As the flags say; what they leave open is a share of the memory that there is.
+    pub(crate) fn new(query: Option<u64>, all: Option<u64>, memory: Option<u64>) -> Budgets {
+        let share = |percent: u64| memory.map_or(0, |bytes| bytes / 100 * percent);
+        let all = all.unwrap_or_else(|| share(ALL_QUERIES));
+        let query = query.unwrap_or_else(|| match (all, share(ONE_QUERY)) {
+            (0, share) => share,
+            (all, 0) => all,
+            (all, share) => share.min(all),
+        });
+        let bytes = |b: u64| usize::try_from(b).unwrap_or(usize::MAX);
+        Budgets { query: bytes(query), all: bytes(all) }
+    }
+}
+
+/// Bytes of memory that this process may have: the least of its control groups' limits and the machine's memory.
+pub(crate) fn memory() -> Option<u64> {
+    memory_of(Path::new("/"))
+}
+
+fn memory_of(root: &Path) -> Option<u64> {
+    let machine = fs::read_to_string(root.join("proc/meminfo")).ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    });
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let limits = groups.lines().filter_map(|line| {
+        // `0::/path` in version 2, `7:memory:/path` in version 1
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        let fs = root.join("sys/fs/cgroup");
+        match controllers {
+            "" => least(&fs, path, "memory.max"),
+            c if c.split(',').any(|c| c == "memory") => {
+                least(&fs.join("memory"), path, "memory.limit_in_bytes")
+            }
+            _ => None,
+        }
+    });
+    limits.chain(machine).min()
+}
+
+/// The least limit of a group and those around it. Within a container the path may be one of the host's: then the mount's own
+/// root counts.
+fn least(mount: &Path, path: &str, file: &str) -> Option<u64> {
+    let mut at: PathBuf = mount.join(path.trim_start_matches('/'));
+    let mut least = None;
+    loop {
+        let limit = fs::read_to_string(at.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        least = least.into_iter().chain(limit).min();
+        if at == mount || !at.pop() {
+            return least;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_count_more_than_shares() {
+        let gib = 1 << 30;
+        let of = |query, all, memory| {
+            let Budgets { query, all } = Budgets::new(query, all, memory);
+            (query, all)
+        };
+        assert_eq!(of(None, None, Some(100 << 30)), (20 * gib, 40 * gib));
+        assert_eq!(of(Some(5), None, Some(100 << 30)), (5, 40 * gib));
+        assert_eq!(of(None, Some(7), Some(100 << 30)), (7, 7));
+        assert_eq!(of(None, None, None), (0, 0));
+        assert_eq!(of(Some(0), Some(0), Some(1 << 30)), (0, 0));
+    }
+
+    #[test]
+    fn the_least_limit_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(memory_of(dir.path()), None);
+        write("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n");
+        assert_eq!(memory_of(dir.path()), Some(2 << 20));
+        write("proc/self/cgroup", "0::/pods/one\n");
+        write("sys/fs/cgroup/pods/one/memory.max", "max\n");
+        assert_eq!(memory_of(dir.path()), Some(2 << 20));
+        write("sys/fs/cgroup/pods/memory.max", "1048576\n");
+        assert_eq!(memory_of(dir.path()), Some(1 << 20));
+        write("proc/self/cgroup", "4:cpu,memory:/x\n3:pids:/x\n");
+        write("sys/fs/cgroup/memory/memory.limit_in_bytes", "4096\n");
+        assert_eq!(memory_of(dir.path()), Some(4096));
+    }
+}
