@@ -42,10 +42,10 @@ export function Highlight({ chart, store, data, names }: Props) {
   );
 }
 
-/** Short, and in full where the short form has lost digits. */
+/** Short, and with ten digits where the short form has lost some. */
 function Value({ value }: { value: number }) {
   const short = shortValue(value);
-  const full = String(value);
+  const full = String(Number(value.toPrecision(10)));
   return <><strong>{short}</strong>{full !== short && <span className="full">{full}</span>}</>;
 }
 
