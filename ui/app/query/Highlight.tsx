@@ -31,7 +31,7 @@ export function Highlight({ chart, store, data, names }: Props) {
           <time>{formatTime(time * 1000)}</time>
           {hover.nearest && (
             <>
-              <div><span className="swatch" style={{ background: color(hover.nearest.series) }} /><strong>{shortValue(hover.nearest.value)}</strong></div>
+              <div><span className="swatch" style={{ background: color(hover.nearest.series) }} /><Value value={hover.nearest.value} /></div>
               <div className="name">{names[hover.nearest.series]}</div>
               {hover.nearest.same > 0 && <small>and {hover.nearest.same} more of this value</small>}
             </>
@@ -40,6 +40,13 @@ export function Highlight({ chart, store, data, names }: Props) {
       )}
     </>
   );
+}
+
+/** Short, and with ten digits where the short form has lost some. */
+function Value({ value }: { value: number }) {
+  const short = shortValue(value);
+  const full = String(Number(value.toPrecision(10)));
+  return <><strong>{short}</strong>{full !== short && <span className="full">{full}</span>}</>;
 }
 
 /** Beside the pointer, on the side that has more room, and at most that wide. */

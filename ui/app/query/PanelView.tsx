@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import { type Failure, failureOf } from "../failure";
+import { FailureNote } from "../FailureNote";
 import type { Panel } from "../panels";
 import { ask, countOf, identityOf, type Shown, whyNoLine } from "./answer";
 import type { Series } from "./columns";
@@ -69,7 +70,7 @@ export function PanelView({ panel, tick, dark, onChange, onRemove }: Props) {
     if (before) change(before);
   };
   // while the server is away, the last answer to this very question stays, marked as old
-  const old = failure?.unreachable && shown?.identity === identityOf(panel);
+  const old = failure?.unreachable === true && shown?.identity === identityOf(panel);
   const current = shown?.tab === panel.tab && (!failure || old) ? shown : undefined;
   const count = current && countOf(current.answer);
   const figures = `${count === undefined ? "" : `${count} series · `}${Math.round(current?.answer.milliseconds ?? 0)} ms`;
@@ -84,7 +85,7 @@ export function PanelView({ panel, tick, dark, onChange, onRemove }: Props) {
       <PanelControls panel={panel} onChange={change}>
         <span className="figures" aria-live="polite">{busy ? "asking…" : current && !failure && figures}</span>
       </PanelControls>
-      {failure && <pre className={failure.unreachable ? "warning outage" : "error"} role="alert">{failure.text}{old && " Below is its last answer."}</pre>}
+      <FailureNote failure={failure} old={old} />
       {current?.answer.warnings.map((text) => <p className="warning" key={text}>{text}</p>)}
       {current?.answer.infos.map((text) => <p className="info" key={text}>{text}</p>)}
       {current && (
