@@ -96,7 +96,7 @@ async fn evaluate(
         ApiError::new(ErrorType::BadData, format!("error parsing lookback delta duration: {why}"))
     })?;
     let clock = state.clock.clone();
-    let interval = state.config.load().config().global.effective_evaluation_interval();
+    let interval = state.config.load().config.global.effective_evaluation_interval();
     let options = QueryOptions {
         text: params.get("query").to_owned(),
         lookback_delta: lookback.filter(|ms| *ms > 0),
