@@ -88,7 +88,7 @@ fn the_far_future_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), "{}\n", &[]);
     let labels = [("__name__", "pushed")];
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let now = runtime::SystemClock::shared().now_ms();
     for ahead in [3_600_000, 10 * 365 * 86_400_000, i64::MAX - now] {
         let (status, why) = send(&server, &series(&labels, &[(now, 1.0), (now + ahead, 2.0)]));
         assert!(status == 400 && why.contains("out of bounds") && why.contains("pushed"), "{status} {why}");

@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(read(&path).unwrap_err().to_string(), "more than 16777216 bytes");
         assert_eq!(read(dir.path()).unwrap_err().to_string(), "not a regular file");
         assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "not a regular file");
-        assert_eq!(read(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(read(dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!read(Path::new("/proc/self/stat")).unwrap().is_empty());
     }
 
