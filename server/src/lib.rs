@@ -86,7 +86,7 @@ pub async fn start(
     for flag in without_effect {
         tracing::warn!(flag, "this flag has no effect yet");
     }
-    for feature in options.enable_feature.iter().filter(|f| *f != storage::EXEMPLAR_FEATURE) {
+    for feature in options.enable_feature.iter().filter(|f| !storage::FEATURES.contains(&f.as_str())) {
         tracing::warn!(feature, "this feature has no effect yet");
     }
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)

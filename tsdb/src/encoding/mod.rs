@@ -202,9 +202,14 @@ pub fn uvarint_len(value: u64) -> usize {
 }
 
 /// The Castagnoli checksum of all the formats; constant under a fuzzer, which would not come past it.
-#[allow(unexpected_cfgs)] // `fuzzing` is what fuzz/run builds with
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    if cfg!(fuzzing) { 0 } else { ::crc32c::crc32c(bytes) }
+    crc32c_append(0, bytes)
+}
+
+/// The same of what has this checksum so far and these bytes behind it.
+#[allow(unexpected_cfgs)] // `fuzzing` is what fuzz/run builds with
+pub(crate) fn crc32c_append(sum: u32, bytes: &[u8]) -> u32 {
+    if cfg!(fuzzing) { 0 } else { ::crc32c::crc32c_append(sum, bytes) }
 }
 
 #[cfg(test)]
