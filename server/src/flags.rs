@@ -120,6 +120,9 @@ pub struct Options {
     /// Compression of the log.
     #[arg(long = "storage.tsdb.wal-compression-type", default_value = "snappy", value_parser = ["snappy", "zstd", "none"], hide = true)]
     pub wal_compression_type: String,
+    /// Samples after which a chunk of floats is cut.
+    #[arg(long = "storage.tsdb.samples-per-chunk", default_value_t = tsdb::chunk::SAMPLES_PER_CHUNK, hide = true)]
+    pub samples_per_chunk: u16,
     /// Leave the compaction of blocks to another program.
     #[arg(long = "storage.tsdb.no-compaction", hide = true)]
     pub no_compaction: bool,
@@ -224,8 +227,6 @@ struct Unused {
     no_no_lockfile: bool,
     #[arg(long = "storage.tsdb.head-chunks-write-queue-size")]
     head_chunks_write_queue_size: Option<i64>,
-    #[arg(long = "storage.tsdb.samples-per-chunk", hide = true)]
-    samples_per_chunk: Option<usize>,
     #[arg(long = "storage.tsdb.delayed-compaction.max-percent", hide = true)]
     delayed_compaction_max_percent: Option<usize>,
     #[arg(long = "storage.tsdb.block-reload-interval", hide = true)]

@@ -105,14 +105,6 @@ impl Config {
                 tsdb(|t| t.stale_series_compaction_threshold.is_some_and(|share| share > 0.0)),
                 "stale series are not compacted early yet",
             ),
-            (
-                "storage.tsdb.chunk_encoding",
-                tsdb(|t| {
-                    let floats = t.chunk_encoding.as_ref().and_then(|c| c.floats);
-                    floats.is_some_and(|f| f != FloatChunkEncoding::Xor)
-                }),
-                "float chunks are written as XOR only yet",
-            ),
             ("tracing", self.tracing != TracingConfig::default(), "traces are not sent yet"),
             ("remote_write", !self.remote_write.is_empty(), "samples are not sent on yet"),
             ("remote_read", !self.remote_read.is_empty(), "remote samples are not read yet"),
