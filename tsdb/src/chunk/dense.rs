@@ -141,8 +141,8 @@ impl DenseEncoder {
         self.xors.push(Xor::default());
         let is_passed = |v: f64| second && model::is_stale(v);
         let mut before = if is_passed(vs[0]) { 0 } else { vs[0].to_bits() };
-        for i in 1..vs.len() {
-            let bits = if is_passed(vs[i]) { 0 } else { vs[i].to_bits() ^ before };
+        for (i, v) in vs.iter().enumerate().skip(1) {
+            let bits = if is_passed(*v) { 0 } else { v.to_bits() ^ before };
             before ^= bits;
             let leading = (bits.leading_zeros() as u8).min(MAX_LEADING);
             self.xors.push(Xor { bits, leading, trailing: bits.trailing_zeros() as u8 });
