@@ -46,6 +46,17 @@ test: test-rust test-ui test-browser ## all tests that need neither root nor a c
 test-rust: ui/dist/index.html ## the Rust tests alone
 	@$(CARGO) test --workspace --no-fail-fast
 
+.PHONY: test-peers
+test-peers: ## the storage's directories and promtool beside the real programs: both ways, two days of data
+	@if [ -n "$${PROMETHEUS:-}" ] && [ -n "$${PROMTOOL:-}" ] || command -v go > /dev/null; then \
+	  prometheus=$${PROMETHEUS:-$$(e2e/peers/build prometheus)} && promtool=$${PROMTOOL:-$$(e2e/peers/build promtool)} && \
+	  export PROMETHEUS=$$prometheus PROMTOOL=$$promtool && \
+	  $(CARGO) test --package tsdb --test both_ways --test interop && \
+	  $(CARGO) test --package promtool --test golden && \
+	  $(CARGO) test --package pharos --test two_days; \
+	else echo "skipped: needs Go to build Prometheus and promtool, or PROMETHEUS and PROMTOOL naming them"; \
+	  [ -z "$${PEERS_REQUIRED:-}" ]; fi
+
 .PHONY: simulate
 simulate: ## the storage on a disk that breaks on purpose: MINUTES=10, CRASHES=10000, THREADS=2 or SEED=7
 	@SIM_SEED=$(SEED) SIM_MINUTES=$(or $(MINUTES),$(if $(CRASHES),,2)) SIM_CRASHES=$(CRASHES) SIM_THREADS=$(or $(THREADS),2) \
@@ -72,7 +83,8 @@ SEED ?= 1
 differential: ## generated queries, beside a real Prometheus: COUNT=20000 SEED=1
 	@if [ -n "$${PROMETHEUS:-}" ] || command -v go > /dev/null; then \
 	  prometheus=$${PROMETHEUS:-$$(e2e/peers/build prometheus)} && \
-	  $(CARGO) run --quiet --package differential -- --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
+	  $(CARGO) build --quiet --workspace --bin differential && \
+	  $(TARGET_DIR)/debug/differential --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
 	else echo "skipped: needs Go to build Prometheus, or PROMETHEUS=path/to/prometheus"; fi
 
 .PHONY: lint

@@ -2,11 +2,14 @@
 
 use bench::database::{fill, labels, value};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use model::{MatchOp, Matcher};
+use model::histogram::Span;
+use model::{Histogram, MatchOp, Matcher, NativeHistogram};
 use runtime::clock::ManualClock;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tsdb::chunk::{DenseEncoder, XorChunk, decode_xor};
+use tsdb::chunk::{
+    DenseEncoder, HistogramChunk, Xor2Chunk, XorChunk, decode_native, decode_xor, decode_xor2,
+};
 use tsdb::{Db, Options};
 
 const START: i64 = 1_700_000_000_000 / 7_200_000 * 7_200_000;
@@ -53,6 +56,79 @@ fn chunks(c: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+fn encode2(ts: &[i64], vs: &[f64]) -> Xor2Chunk {
+    let mut chunk = Xor2Chunk::default();
+    ts.iter().zip(vs).for_each(|(t, v)| chunk.append(*t, 0, *v));
+    chunk
+}
+
+fn chunks2(c: &mut Criterion) {
+    let mut group = c.benchmark_group("chunk2");
+    group.throughput(Throughput::Elements(120));
+    for (name, kind) in KINDS {
+        let (ts, vs) = columns(kind, 120);
+        group.bench_function(format!("encode/{name}"), |b| b.iter(|| encode2(&ts, &vs)));
+        let chunk = encode2(&ts, &vs);
+        group.bench_function(format!("decode/{name}"), |b| {
+            b.iter(|| {
+                let mut sum = 0.0;
+                decode_xor2(chunk.bytes(), i64::MIN, i64::MAX, |_, _, v| sum += v).map(|()| sum)
+            });
+        });
+        let mut dense = DenseEncoder::new();
+        group.bench_function(format!("compact/{name}"), |b| {
+            b.iter(|| {
+                let mut bytes = 0;
+                let keep = |_, _, _, data: &[u8]| {
+                    bytes += data.len();
+                    Ok::<_, Infallible>(())
+                };
+                dense.encode_xor2(&ts, &vs, &[], keep).map(|()| bytes)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A latency's histogram of 20 buckets that grow at different speeds.
+fn histogram(n: usize) -> NativeHistogram {
+    let counts: Vec<i64> = (0..20).map(|bucket| (n * (1 + bucket * (20 - bucket) / 7)) as i64).collect();
+    let deltas = counts.iter().scan(0, |last, &count| Some(count - std::mem::replace(last, count)));
+    Histogram {
+        schema: 3,
+        zero_threshold: 1e-128,
+        count: counts.iter().sum::<i64>() as u64,
+        sum: n as f64 * 1.37,
+        positive_spans: vec![Span { offset: -8, length: 20 }],
+        positive_buckets: deltas.collect(),
+        ..Histogram::default()
+    }
+    .into()
+}
+
+fn histograms(c: &mut Criterion) {
+    let mut group = c.benchmark_group("histogram_chunk");
+    let all: Vec<NativeHistogram> = (0..40).map(histogram).collect();
+    let encode = |all: &[NativeHistogram]| {
+        let mut chunk = HistogramChunk::default();
+        for (i, h) in all.iter().enumerate() {
+            chunk.append(START + i as i64 * STEP, 0, h);
+        }
+        chunk
+    };
+    group.throughput(Throughput::Elements(all.len() as u64));
+    group.bench_function("encode", |b| b.iter(|| encode(&all)));
+    let chunk = encode(&all);
+    group.bench_function("decode", |b| {
+        b.iter(|| {
+            let mut sum = 0.0;
+            let each = |_, _, h: NativeHistogram| sum += h.to_float().sum;
+            decode_native(chunk.encoding(), chunk.bytes(), i64::MIN, i64::MAX, each).map(|()| sum)
+        });
+    });
     group.finish();
 }
 
@@ -151,5 +227,5 @@ fn appends(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, chunks, selections, appends);
+criterion_group!(benches, chunks, chunks2, histograms, selections, appends);
 criterion_main!(benches);

@@ -21,7 +21,9 @@ impl fmt::Display for FloatHistogram {
         }
         for (index, count) in indexed(&self.positive_spans, &self.positive_buckets) {
             let (low, high) = (self.bound(index - 1), self.bound(index));
-            write!(f, ", ({},{}]:{}", format_short(low), format_short(high), format_short(count))?;
+            // the lowest custom bucket reaches down to -Inf, which belongs to it
+            let open = if self.uses_custom_buckets() && index == 0 { '[' } else { '(' };
+            write!(f, ", {open}{},{}]:{}", format_short(low), format_short(high), format_short(count))?;
         }
         f.write_str("}")
     }
@@ -78,6 +80,6 @@ mod tests {
         h.schema = crate::histogram::CUSTOM_BUCKETS_SCHEMA;
         h.custom_values = vec![1.0, 2.0, 3.0];
         (h.negative_spans, h.negative_buckets, h.zero_count) = (Vec::new(), Vec::new(), 0.0);
-        assert_eq!(h.to_string(), "{count:1e+06, sum:-0.5, (-Inf,1]:1, (3,+Inf]:3}");
+        assert_eq!(h.to_string(), "{count:1e+06, sum:-0.5, [-Inf,1]:1, (3,+Inf]:3}");
     }
 }

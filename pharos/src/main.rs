@@ -3,7 +3,7 @@
 mod up;
 
 use anyhow::{Context as _, bail};
-use clap::{Args as _, Command, FromArgMatches as _};
+use clap::{Command, FromArgMatches as _};
 use runtime::{Supervisor, SystemClock, logs};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,23 +21,28 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(up::Options::augment_args(
-            Command::new("up")
-                .about("Watch this machine: agent, server and web app in one process, without configuration"),
+        .subcommand(subcommand::<up::Options>(
+            "up",
+            "Watch this machine: agent, server and web app in one process, without configuration",
         ))
-        .subcommand(server::Options::augment_args(
-            Command::new("server")
-                .about("The monitoring server: scrapes, stores, answers; takes Prometheus' flags"),
+        .subcommand(subcommand::<server::Options>(
+            "server",
+            "The monitoring server: scrapes, stores, answers; takes Prometheus' flags",
         ))
-        .subcommand(agent::Options::augment_args(
-            Command::new("agent")
-                .about("The metrics of a node, its containers and its share of the cluster's state"),
+        .subcommand(subcommand::<agent::Options>(
+            "agent",
+            "The metrics of a node, its containers and its share of the cluster's state",
         ))
         .subcommand(promtool::command())
-        .subcommand(operator::Options::augment_args(
-            Command::new("operator")
-                .about("Turns ServiceMonitors and Prometheus resources into running servers"),
+        .subcommand(subcommand::<operator::Options>(
+            "operator",
+            "Turns ServiceMonitors and Prometheus resources into running servers",
         ))
+}
+
+/// A subcommand with its flags; the purpose is said last, since the flags' type would say what it is in the program.
+fn subcommand<O: clap::Args>(name: &'static str, purpose: &'static str) -> Command {
+    O::augment_args(Command::new(name)).about(purpose).long_about(None).version(env!("CARGO_PKG_VERSION"))
 }
 
 /// The arguments, with the subcommand that the program's own name stands for.
@@ -66,14 +71,35 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("cannot start threads")
-        .and_then(|runtime| runtime.block_on(run(name, &command, matches)));
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(name, &command, matches));
+            // a thread that waits for a dead mount does not keep the process alive: all stages have stopped, or had their time
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pharos {name}: {error:#}");
+            eprintln!("pharos {name}: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each once: many an error names its cause in its own text.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| cause.to_string()) {
+        let cause = cause.trim_end();
+        if text.contains(cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(cause);
+    }
+    text
 }
 
 async fn run(name: &str, command: &Command, matches: &clap::ArgMatches) -> anyhow::Result<()> {
@@ -127,6 +153,14 @@ fn serve(stage: &runtime::Stage, listener: tokio::net::TcpListener, router: axum
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn causes_are_told_once() {
+        let taken = std::io::Error::other("address in use");
+        let error =
+            anyhow::Error::new(taken).context("cannot listen on x: address in use").context("starting");
+        assert_eq!(super::told(&error), "starting: cannot listen on x: address in use");
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         super::command().debug_assert();

@@ -82,6 +82,22 @@ fn samples_arrive_and_refusals_harm_nothing_else() {
     assert_eq!(at(base + 1000, "pushed")["result"][0]["value"][1], "2");
 }
 
+/// A sample far ahead of the clock would move the window of what can be written away from now.
+#[test]
+fn the_far_future_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), "{}\n", &[]);
+    let labels = [("__name__", "pushed")];
+    let now = runtime::SystemClock::shared().now_ms();
+    for ahead in [3_600_000, 10 * 365 * 86_400_000, i64::MAX - now] {
+        let (status, why) = send(&server, &series(&labels, &[(now, 1.0), (now + ahead, 2.0)]));
+        assert!(status == 400 && why.contains("out of bounds") && why.contains("pushed"), "{status} {why}");
+    }
+    assert_eq!(send(&server, &series(&labels, &[(now + 1000, 3.0)])).0, 204);
+    let query = format!("/api/v1/query?query=count_over_time(pushed[1m])&time={}", now as f64 / 1000.0 + 1.0);
+    assert_eq!(server.data(&query)["result"][0]["value"][1], "2");
+}
+
 #[test]
 fn a_snapshot_holds_what_was_written() {
     let dir = tempfile::tempdir().unwrap();

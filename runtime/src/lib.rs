@@ -3,6 +3,7 @@
 //! Invariant: knows no stage; the only place that reads a clock or spawns a task.
 
 pub mod clock;
+pub mod file;
 pub mod http;
 pub mod http_client;
 mod lenient;

@@ -32,6 +32,8 @@ pub fn init(level: &str, format: Format) -> Result<(), String> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        // where nobody reads the log any more, saying so there would end the process
+        .log_internal_errors(false)
         .event_format(Lines(format))
         .try_init()
         .map_err(|e| e.to_string())

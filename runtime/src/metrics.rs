@@ -166,6 +166,20 @@ impl Registry {
         self.value_fn(name, help, "counter", value);
     }
 
+    /// Counters told apart by one label, that are asked when metrics are rendered: each value of the label, and its count.
+    pub fn counters_fn<const N: usize>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        counts: impl Fn() -> [(&'static str, f64); N] + Send + Sync + 'static,
+    ) {
+        let render = move |name: &str, out: &mut String| {
+            counts().iter().for_each(|(value, count)| line(out, name, "", &[(label, value)], *count));
+        };
+        self.add(name, help, "counter", Box::new(render));
+    }
+
     fn value_fn(
         &self,
         name: &'static str,

@@ -8,6 +8,9 @@ use crate::metadata::Metadata;
 use exposition::{Entry, Format, Parser, Series};
 use model::Labels;
 
+/// A sample so far in the future is refused, as by the original: it would move the window of what storage takes away from now.
+const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
+
 /// Why nothing of a scrape is stored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -143,6 +146,10 @@ impl Answer<'_> {
         counts: &mut Counts,
     ) -> Result<(), Error> {
         let own_time = series.timestamp.filter(|_| self.job.honor_timestamps);
+        if own_time.is_some_and(|t| t > self.at.saturating_add(MAX_AHEAD_MS)) {
+            counts.out_of_bounds += 1;
+            return Ok(());
+        }
         let slot = cache.slot(id);
         let labels = || labels.clone().unwrap_or_else(|| labels::of(series.raw, self.target, self.job));
         match to.append(slot.series, &labels, own_time.unwrap_or(self.at), series.value) {

@@ -109,20 +109,6 @@ impl Job {
         configs.iter().map(|c| Job::new(c, global)).collect()
     }
 
-    /// Fields that are set but do nothing here: native histograms come by the protobuf format, which is not read.
-    pub(crate) fn without_effect(&self) -> Vec<&'static str> {
-        let c = &self.effective;
-        [
-            ("scrape_native_histograms", c.native_histograms),
-            ("convert_classic_histograms_to_nhcb", c.convert_classic_histograms),
-            ("scrape_failure_log_file", c.failure_log_file.is_some()),
-            ("scrape_protocols: PrometheusProto", c.protocols.contains(&ScrapeProtocol::PrometheusProto)),
-        ]
-        .into_iter()
-        .filter_map(|(field, set)| set.then_some(field))
-        .collect()
-    }
-
     /// Whether loops of this job may go on under the other: all is equal but who the targets are.
     pub(crate) fn scrapes_as(&self, other: &Job) -> bool {
         let scraping = |job: &Job| ScrapeJob {

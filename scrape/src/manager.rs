@@ -57,9 +57,6 @@ impl ScrapeManager {
         let mut before = std::mem::take(&mut inner.pools);
         for job in jobs.into_iter().map(Arc::new) {
             let name = job.name.clone();
-            for field in job.without_effect() {
-                tracing::warn!(pool = name, field, "this setting has no effect");
-            }
             let pool = match before.remove(&name) {
                 Some(mut pool) => {
                     pool.reload(job);

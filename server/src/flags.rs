@@ -92,7 +92,7 @@ pub struct Options {
     /// Directory of the database.
     #[arg(long = "storage.tsdb.path", default_value = "data/")]
     pub storage_path: PathBuf,
-    /// How long to keep samples.
+    /// How long to keep samples; 15d, if nothing else bounds them.
     #[arg(long = "storage.tsdb.retention.time")]
     pub retention_time: Option<Millis>,
     /// How many bytes of blocks to keep.
@@ -120,6 +120,9 @@ pub struct Options {
     /// Compression of the log.
     #[arg(long = "storage.tsdb.wal-compression-type", default_value = "snappy", value_parser = ["snappy", "zstd", "none"], hide = true)]
     pub wal_compression_type: String,
+    /// Samples after which a chunk of floats is cut.
+    #[arg(long = "storage.tsdb.samples-per-chunk", default_value_t = tsdb::chunk::SAMPLES_PER_CHUNK, hide = true)]
+    pub samples_per_chunk: u16,
     /// Leave the compaction of blocks to another program.
     #[arg(long = "storage.tsdb.no-compaction", hide = true)]
     pub no_compaction: bool,
@@ -224,8 +227,6 @@ struct Unused {
     no_no_lockfile: bool,
     #[arg(long = "storage.tsdb.head-chunks-write-queue-size")]
     head_chunks_write_queue_size: Option<i64>,
-    #[arg(long = "storage.tsdb.samples-per-chunk", hide = true)]
-    samples_per_chunk: Option<usize>,
     #[arg(long = "storage.tsdb.delayed-compaction.max-percent", hide = true)]
     delayed_compaction_max_percent: Option<usize>,
     #[arg(long = "storage.tsdb.block-reload-interval", hide = true)]
@@ -340,14 +341,49 @@ impl Options {
 
     /// The prefix of all paths, without a slash at the end: `` or `/prometheus`.
     pub fn route_prefix(&self) -> String {
-        let path = match &self.web_route_prefix {
-            Some(prefix) => prefix.clone(),
-            None => url::Url::parse(&self.web_external_url)
-                .map_or_else(|_| String::new(), |u| u.path().to_owned()),
-        };
-        let path = path.trim_matches('/');
-        if path.is_empty() { String::new() } else { format!("/{path}") }
+        as_prefix(self.web_route_prefix.as_deref().unwrap_or(&self.external_url_path()))
     }
+
+    /// The prefix of all paths as a browser sees it, which a proxy before the server may take off; in the same form.
+    pub fn external_prefix(&self) -> String {
+        if self.web_external_url.is_empty() {
+            self.route_prefix()
+        } else {
+            as_prefix(&self.external_url_path())
+        }
+    }
+
+    fn external_url_path(&self) -> String {
+        url::Url::parse(&self.web_external_url).map_or_else(|_| String::new(), |u| u.path().to_owned())
+    }
+
+    /// Refuses what may not be ignored: a server that was told to protect itself does not serve without protection.
+    ///
+    /// # Errors
+    /// Where the web configuration asks for something, or cannot be read.
+    pub(crate) fn check_web_config(&self) -> Result<(), crate::Error> {
+        let Some(path) = &self.unused.web_config_file else { return Ok(()) };
+        let refused = |why| Err(crate::Error::Flag { flag: "web.config.file", why });
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return refused(format!("cannot read {}: {error}", path.display())),
+        };
+        let says = |line: &str| !matches!(line.split('#').next().unwrap_or("").trim(), "" | "---" | "{}");
+        match text.lines().position(says) {
+            Some(line) => refused(format!(
+                "{}:{}: TLS and authentication are not served yet, and serving without them is refused",
+                path.display(),
+                line + 1
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A path without a slash at its end, with one before it unless it is empty.
+fn as_prefix(path: &str) -> String {
+    let path = path.trim_matches('/');
+    if path.is_empty() { String::new() } else { format!("/{path}") }
 }
 
 #[cfg(test)]
@@ -363,6 +399,41 @@ mod tests {
             "10".parse::<Bytes>().is_err()
                 && "x".parse::<Bytes>().is_err()
                 && "1QB".parse::<Bytes>().is_err()
+        );
+    }
+
+    #[test]
+    fn prefixes() {
+        let prefixes = |flags: &[&str]| {
+            let options = CommandLine::parse(flags).unwrap().options;
+            (options.route_prefix(), options.external_prefix())
+        };
+        let both = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(prefixes(&[]), both("", ""));
+        assert_eq!(prefixes(&["--web.external-url=http://h/prom/"]), both("/prom", "/prom"));
+        assert_eq!(
+            prefixes(&["--web.external-url=http://h/prom", "--web.route-prefix=/"]),
+            both("", "/prom")
+        );
+        assert_eq!(prefixes(&["--web.route-prefix=x"]), both("/x", "/x"));
+        assert_eq!(prefixes(&["--web.external-url=http://h/", "--web.route-prefix=/x"]), both("/x", ""));
+    }
+
+    #[test]
+    fn protection_that_is_not_there_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |text: &str| {
+            let path = dir.path().join("web.yml");
+            std::fs::write(&path, text).unwrap();
+            let line = CommandLine::parse([format!("--web.config.file={}", path.display())]).unwrap();
+            line.options.check_web_config().map_err(|e| e.to_string())
+        };
+        assert_eq!(check("# nothing\n{}\n"), Ok(()));
+        let refused = check("# users\nbasic_auth_users:\n  a: b\n").unwrap_err();
+        assert!(refused.contains("web.yml:2: TLS and authentication are not served yet"), "{refused}");
+        let line = CommandLine::parse(["--web.config.file=/nowhere/web.yml"]).unwrap();
+        assert!(
+            line.options.check_web_config().unwrap_err().to_string().contains("cannot read /nowhere/web.yml")
         );
     }
 

@@ -91,6 +91,7 @@ pub async fn start(
     for flag in without_effect {
         tracing::warn!(flag, "this flag has no effect yet");
     }
+    options.check_web_config()?;
     features::report(&options.enable_feature);
     let features = features::Features::of(&options.enable_feature);
     let (query_budget, all_budget) = (options.query_memory_budget, options.query_total_memory_budget);

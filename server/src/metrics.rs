@@ -50,41 +50,52 @@ impl Metrics {
 
 type Count = fn(&tsdb::Metrics) -> &AtomicU64;
 
+/// Counters of samples, told apart by whether they are floats or histograms: of all, of histograms alone.
+const SAMPLES: &[(&str, &str, Count, Count)] = &[
+    (
+        "prometheus_tsdb_head_samples_appended_total",
+        "Total number of appended samples.",
+        |m| &m.samples_appended,
+        |m| &m.histograms.appended,
+    ),
+    (
+        "prometheus_tsdb_head_out_of_order_samples_appended_total",
+        "Samples taken that came out of order.",
+        |m| &m.out_of_order_appended,
+        |m| &m.histograms.out_of_order_appended,
+    ),
+    (
+        "prometheus_tsdb_out_of_order_samples_total",
+        "Samples refused as older than the newest of their series.",
+        |m| &m.out_of_order,
+        |m| &m.histograms.out_of_order,
+    ),
+    (
+        "prometheus_tsdb_too_old_samples_total",
+        "Samples refused as older than the out-of-order window.",
+        |m| &m.too_old,
+        |m| &m.histograms.too_old,
+    ),
+    (
+        "prometheus_tsdb_out_of_bound_samples_total",
+        "Samples refused as older than what the head takes.",
+        |m| &m.out_of_bounds,
+        |m| &m.histograms.out_of_bounds,
+    ),
+];
+
 const COUNTERS: &[(&str, &str, Count)] = &[
-    ("prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.", |m| {
-        &m.samples_appended
-    }),
     ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", |m| {
         &m.series_created
     }),
     ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", |m| {
         &m.series_removed
     }),
-    (
-        "prometheus_tsdb_out_of_order_samples_total",
-        "Samples refused as older than the newest of their series.",
-        |m| &m.out_of_order,
-    ),
-    (
-        "prometheus_tsdb_too_old_samples_total",
-        "Samples refused as older than the out-of-order window.",
-        |m| &m.too_old,
-    ),
-    (
-        "prometheus_tsdb_head_out_of_order_samples_appended_total",
-        "Samples taken that came out of order.",
-        |m| &m.out_of_order_appended,
-    ),
     ("prometheus_tsdb_exemplar_exemplars_appended_total", "Exemplars taken.", |m| &m.exemplars_appended),
     (
         "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
         "Exemplars refused as older than the newest of their series.",
         |m| &m.out_of_order_exemplars,
-    ),
-    (
-        "prometheus_tsdb_out_of_bound_samples_total",
-        "Samples refused as older than what the head takes.",
-        |m| &m.out_of_bounds,
     ),
     ("pharos_tsdb_duplicate_samples_total", "Samples refused as another value at the same time.", |m| {
         &m.duplicates
@@ -100,6 +111,34 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
     ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| {
         &m.wal_fsync_failures
+    }),
+    ("prometheus_tsdb_wal_writes_failed_total", "Batches that could not be written to the log.", |m| {
+        &m.wal_writes_failed
+    }),
+    ("prometheus_tsdb_wal_truncations_total", "Times segments of the log were to be dropped.", |m| {
+        &m.wal_truncations
+    }),
+    ("prometheus_tsdb_wal_truncations_failed_total", "Times that failed.", |m| &m.wal_truncations_failed),
+    ("prometheus_tsdb_checkpoint_creations_failed_total", "Checkpoints that could not be written.", |m| {
+        &m.checkpoints_failed
+    }),
+    ("prometheus_tsdb_head_truncations_failed_total", "Times samples could not leave the head.", |m| {
+        &m.head_truncations_failed
+    }),
+    ("prometheus_tsdb_reloads_total", "Times the list of blocks was read or changed.", |m| &m.reloads),
+    ("prometheus_tsdb_reloads_failures_total", "Times a new block could not be opened.", |m| {
+        &m.reloads_failed
+    }),
+    ("prometheus_tsdb_compactions_triggered_total", "Rounds that looked for blocks to compact.", |m| {
+        &m.compactions_triggered
+    }),
+    (
+        "prometheus_tsdb_compactions_skipped_total",
+        "Rounds that left them, as compaction is switched off.",
+        |m| &m.compactions_skipped,
+    ),
+    ("prometheus_tsdb_vertical_compactions_total", "Compactions of blocks that overlapped.", |m| {
+        &m.vertical_compactions
     }),
     ("prometheus_tsdb_checkpoint_creations_total", "Checkpoints written.", |m| &m.checkpoints),
     ("prometheus_tsdb_head_truncations_total", "Times a range of samples left the head.", |m| {
@@ -125,14 +164,33 @@ const GAUGES: &[(&str, &str, Size)] = &[
     ("prometheus_tsdb_head_series", "Total number of series in the head.", |s| s.head_series as f64),
     ("prometheus_tsdb_head_chunks", "Total number of chunks in the head.", |s| s.head_chunks as f64),
     ("prometheus_tsdb_head_min_time", "Oldest time in the head, in milliseconds.", |s| {
-        s.head_min_time.unwrap_or(0) as f64
+        oldest(s.head_min_time)
+    }),
+    ("prometheus_tsdb_head_min_time_seconds", "Oldest time in the head, in seconds.", |s| {
+        oldest(s.head_min_time) / 1000.0
     }),
     ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", |s| {
-        s.head_max_time.unwrap_or(0) as f64
+        newest(s.head_max_time)
     }),
-    ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", |s| {
-        s.lowest_time.unwrap_or(0) as f64
+    ("prometheus_tsdb_head_max_time_seconds", "Newest time in the head, in seconds.", |s| {
+        newest(s.head_max_time) / 1000.0
     }),
+    ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", |s| oldest(s.lowest_time)),
+    ("prometheus_tsdb_lowest_timestamp_seconds", "Oldest time stored, in seconds.", |s| {
+        oldest(s.lowest_time) / 1000.0
+    }),
+    ("prometheus_tsdb_exemplar_exemplars_in_storage", "Number of exemplars held.", |s| s.exemplars as f64),
+    ("prometheus_tsdb_exemplar_series_with_exemplars_in_storage", "Number of series that have some.", |s| {
+        s.series_with_exemplars as f64
+    }),
+    ("prometheus_tsdb_exemplar_max_exemplars", "Number of exemplars that are kept.", |s| {
+        s.exemplar_limit as f64
+    }),
+    (
+        "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds",
+        "Time of the newest exemplar, in seconds.",
+        |s| s.newest_exemplar.unwrap_or(0) as f64 / 1000.0,
+    ),
     ("prometheus_tsdb_blocks_loaded", "Number of blocks.", |s| s.blocks as f64),
     ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", |s| s.block_bytes as f64),
     ("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the write-ahead log.", |s| s.wal_bytes as f64),
@@ -144,10 +202,46 @@ const GAUGES: &[(&str, &str, Size)] = &[
     }),
 ];
 
+/// What stands where there is nothing, so that others (Thanos' sidecar) know it as that.
+fn oldest(time: Option<i64>) -> f64 {
+    time.unwrap_or(i64::MAX) as f64
+}
+
+fn newest(time: Option<i64>) -> f64 {
+    time.unwrap_or(i64::MIN) as f64
+}
+
+type Limit = fn(&tsdb::Retention) -> f64;
+
+const LIMITS: &[(&str, &str, Limit)] = &[
+    ("prometheus_tsdb_retention_limit_seconds", "How long samples are kept; 0: no limit.", |r| {
+        r.time_ms.unwrap_or(0) as f64 / 1000.0
+    }),
+    ("prometheus_tsdb_retention_limit_bytes", "How many bytes are kept; 0: no limit.", |r| {
+        r.bytes.unwrap_or(0) as f64
+    }),
+    ("prometheus_tsdb_retention_limit_percentage", "How much of the disk is used; 0: no limit.", |r| {
+        r.percentage.unwrap_or(0.0)
+    }),
+];
+
 /// Longer than rendering all metrics takes, shorter than any scrape interval.
 const SIZES_STAY: Duration = Duration::from_millis(500);
 
 fn database(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedClock) {
+    for (name, help, all, histograms) in SAMPLES {
+        let db = db.clone();
+        registry.counters_fn(name, help, "type", move || {
+            // histograms first: what comes in between may not make the floats fewer than none
+            let histograms = histograms(db.metrics()).load(Ordering::Relaxed);
+            let all = all(db.metrics()).load(Ordering::Relaxed);
+            [("float", all.saturating_sub(histograms) as f64), ("histogram", histograms as f64)]
+        });
+    }
+    for (name, help, limit) in LIMITS {
+        let db = db.clone();
+        registry.gauge_fn(name, help, move || limit(&db.retention()));
+    }
     for (name, help, count) in COUNTERS {
         let db = db.clone();
         registry.counter_fn(name, help, move || count(db.metrics()).load(Ordering::Relaxed) as f64);

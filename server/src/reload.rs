@@ -230,7 +230,14 @@ async fn follow(
                 None => return,
             },
         };
-        let result = load(source, state.clock.now_ms()).map(|loaded| apply(state, discovery, loaded));
+        // on a thread of its own: a file on a dead mount holds up nothing but this
+        let (from, now_ms) = (source.clone(), state.clock.now_ms());
+        let read = state.web.blocking(move || load(&from, now_ms));
+        let loaded = tokio::select! {
+            () = stop.cancelled() => return,
+            read = read => read.unwrap_or_else(|e| Err(format!("reading ended abnormally: {e}"))),
+        };
+        let result = loaded.map(|loaded| apply(state, discovery, loaded));
         match &result {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(why) => refuse(state, why),

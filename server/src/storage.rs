@@ -1,7 +1,8 @@
 //! How the database is run: from flags, and from the section `storage` of the configuration, which counts more.
 
 use crate::Options;
-use config::prometheus::StorageConfig;
+use config::prometheus::{FloatChunkEncoding, StorageConfig};
+use tsdb::chunk::Encodings;
 
 /// What is kept where nothing says otherwise: 15 days.
 const DEFAULT_RETENTION_MS: i64 = 15 * 24 * 60 * 60 * 1000;
@@ -29,13 +30,34 @@ pub(crate) fn out_of_order_window(config: &StorageConfig) -> i64 {
 }
 
 /// The feature that stores exemplars.
-pub(crate) const EXEMPLAR_FEATURE: &str = "exemplar-storage";
+const EXEMPLAR_FEATURE: &str = "exemplar-storage";
+/// The feature that stores when counting began.
+const START_FEATURE: &str = "st-storage";
+/// The features that let new chunks of floats, of native histograms, be of the kinds with room for that.
+const XOR2_FEATURE: &str = "xor2-encoding";
+const HISTOGRAM_START_FEATURE: &str = "histograms-st-encoding";
 /// Exemplars that are kept where the configuration does not say how many.
 const DEFAULT_EXEMPLARS: i64 = 100_000;
 
+fn is_enabled(flags: &Options, feature: &str) -> bool {
+    flags.enable_feature.iter().any(|f| f == feature)
+}
+
+/// Which encodings new chunks get: that of floats as the configuration says, else as the feature does.
+fn encodings(flags: &Options, config: &StorageConfig) -> Encodings {
+    let chosen = config.tsdb.as_ref().and_then(|t| t.chunk_encoding.as_ref()).and_then(|c| c.floats.as_ref());
+    Encodings {
+        xor2: chosen.map_or_else(
+            || is_enabled(flags, XOR2_FEATURE),
+            |floats| matches!(floats, FloatChunkEncoding::Xor2),
+        ),
+        histogram_starts: is_enabled(flags, HISTOGRAM_START_FEATURE),
+    }
+}
+
 /// How many exemplars are kept: none without the feature.
 pub(crate) fn exemplar_limit(flags: &Options, config: &StorageConfig) -> usize {
-    if !flags.enable_feature.iter().any(|f| f == EXEMPLAR_FEATURE) {
+    if !is_enabled(flags, EXEMPLAR_FEATURE) {
         return 0;
     }
     let limit = config.exemplars.as_ref().and_then(|e| e.max_exemplars).unwrap_or(DEFAULT_EXEMPLARS);
@@ -68,6 +90,9 @@ pub(crate) fn options(flags: &Options, config: &StorageConfig) -> tsdb::Options 
         wal_sync: flags.wal_sync.0,
         wal_compression: compression,
         wal_segment_size: flags.wal_segment_size.map_or(defaults.wal_segment_size, |size| size.0),
+        samples_per_chunk: flags.samples_per_chunk,
+        encodings: encodings(flags, config),
+        start_timestamps: is_enabled(flags, START_FEATURE),
         compaction: !flags.no_compaction,
         overlapping_compaction: !flags.no_overlapping_compaction,
         out_of_order_window_ms: out_of_order_window(config),
@@ -133,5 +158,28 @@ mod tests {
         assert!(!set.compaction && !set.overlapping_compaction && set.delay_compact_file.is_some());
         assert_eq!(set.max_block_duration(), set.min_block_duration_ms);
         assert!(CommandLine::parse(["--storage.tsdb.wal-sync=never"]).is_err());
+    }
+
+    #[test]
+    fn encodings_follow_features_and_the_configuration() {
+        let all = "--enable-feature=st-storage,xor2-encoding,histograms-st-encoding";
+        let (xor, xor2) = (
+            "storage: {tsdb: {chunk_encoding: {floats: xor}}}",
+            "storage: {tsdb: {chunk_encoding: {floats: xor2}}}",
+        );
+        for (args, config, expected) in [
+            (&[][..], "{}", (false, false, false)),
+            (&[all], "{}", (true, true, true)),
+            (&[all], xor, (false, true, true)),
+            (&[], xor2, (true, false, false)),
+        ] {
+            let options = options(&flags(args), &section(config));
+            let Encodings { xor2, histogram_starts } = options.encodings;
+            assert_eq!((xor2, histogram_starts, options.start_timestamps), expected, "{args:?} {config}");
+        }
+        assert_eq!(
+            options(&flags(&["--storage.tsdb.samples-per-chunk=60"]), &section("{}")).samples_per_chunk,
+            60
+        );
     }
 }

@@ -29,12 +29,7 @@ const PAGES: [&str; 10] = [
 /// Everything the server answers, below its route prefix.
 pub(crate) fn router(state: Arc<State>) -> Router {
     let mut routes = Router::new()
-        .route(
-            "/",
-            get(|Shared(state): Shared<Arc<State>>| async move {
-                to_query(&state, state.options.home_query.as_deref())
-            }),
-        )
+        .route("/", get(|Shared(state): Shared<Arc<State>>| async move { first_page(&state) }))
         .route(
             "/graph",
             get(|Shared(state): Shared<Arc<State>>, uri: Uri| async move { to_query(&state, uri.query()) }),
@@ -60,6 +55,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
         .allow_headers([header::ACCEPT, header::AUTHORIZATION, header::CONTENT_TYPE, header::ORIGIN])
         .expose_headers([header::DATE]);
+    let at_home = state.clone();
     let routes = routes
         .with_state(state)
         .layer(CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest))
@@ -68,13 +64,22 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         routes
     } else {
         let home = format!("{prefix}/");
-        Router::new().route("/", get(move || async move { found(&home) })).nest(&prefix, routes)
+        Router::new()
+            // nesting serves the prefix itself, and not with a slash after it
+            .route(&home.clone(), get(move || async move { first_page(&at_home) }))
+            .route("/", get(move || async move { found(&home) }))
+            .nest(&prefix, routes)
     }
+}
+
+/// Where a browser goes first.
+fn first_page(state: &State) -> Response {
+    to_query(state, state.options.home_query.as_deref())
 }
 
 fn to_query(state: &State, query: Option<&str>) -> Response {
     let query = query.map_or_else(String::new, |q| format!("?{q}"));
-    found(&format!("{}/query{query}", state.options.route_prefix()))
+    found(&format!("{}/query{query}", state.options.external_prefix()))
 }
 
 /// Sends the client to another place, with the status that Prometheus uses.
@@ -85,7 +90,7 @@ fn found(place: &str) -> Response {
 /// The app's page, told where it lives.
 fn app(state: &State) -> Response {
     let title = &state.options.web_page_title;
-    let page = ui::index_html(&state.options.route_prefix(), title, state.options.query_lookback_delta.0);
+    let page = ui::index_html(&state.options.external_prefix(), title, state.options.query_lookback_delta.0);
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 

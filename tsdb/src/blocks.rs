@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rayon::prelude::*;
 
 use crate::block::{self, Block};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::stats::Metrics;
 
@@ -22,6 +22,11 @@ pub(crate) fn open_all(
 ) -> Result<Vec<Arc<Block>>, Error> {
     block::remove_leftovers(&**disk, dir)?;
     let dirs = block::list(&**disk, dir)?;
+    for (_, dir) in &dirs {
+        if let Err(error) = remove_half_written(&**disk, dir) {
+            tracing::warn!(%error, block = %dir.display(), "cannot look for half-written files");
+        }
+    }
     let opened: Vec<_> = dirs.par_iter().map(|(_, dir)| Block::open(disk.clone(), dir)).collect();
     let mut blocks = Vec::new();
     let mut failed = Vec::new();
@@ -52,6 +57,14 @@ pub(crate) fn open_all(
     blocks.retain(|b| !is_done(b));
     blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
     Ok(blocks)
+}
+
+/// Removes what a deletion wrote that was interrupted: its files get their names when they are complete.
+fn remove_half_written(disk: &dyn Disk, dir: &Path) -> Result<(), disk::Error> {
+    for entry in disk.list(dir)?.iter().filter(|e| !e.is_dir && e.name.ends_with(".tmp")) {
+        disk.remove_file(&dir.join(&entry.name))?;
+    }
+    Ok(())
 }
 
 /// A name for a new block, made at that time (milliseconds since the epoch).

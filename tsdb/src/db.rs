@@ -90,6 +90,7 @@ impl Db {
         let path = dir.join("lock");
         let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
+        metrics.reloads.fetch_add(1, Relaxed); // of the blocks, just below
         crate::snapshot::remove_leftovers(&*disk, dir)?;
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
         // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
@@ -319,6 +320,11 @@ impl Inner {
 
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
+        if self.head.due_block().is_some() || self.log_due.lock().is_some() {
+            // First. The log says what of these samples is deleted; and some of them it may have among those in order, where a
+            // start takes all for ones in blocks that are older than the end of the head's last block.
+            self.cut_out_of_order()?;
+        }
         while let Some((mint, maxt)) = self.head.due_block() {
             if self.is_stopping() {
                 break;
@@ -331,15 +337,15 @@ impl Inner {
                 self.add_block(meta)?;
                 tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block from the head");
             }
-            self.head.truncate(maxt)?;
+            self.head.truncate(maxt).inspect_err(|_| {
+                self.head.metrics.head_truncations_failed.fetch_add(1, Relaxed);
+            })?;
             self.head.metrics.head_compactions.fetch_add(1, Relaxed);
             *self.log_due.lock() = Some(maxt);
         }
         // Once for all of them: a crash in between only has more to replay. Where it fails, the next round tries again.
         let mut due = self.log_due.lock();
         if let Some(maxt) = *due {
-            // First, as the log says what of these samples is deleted.
-            self.cut_out_of_order()?;
             self.head.truncate_log(maxt)?;
             *due = None;
         }
@@ -393,7 +399,10 @@ impl Inner {
         made: Option<&BlockMeta>,
     ) -> Result<(), Error> {
         let open = |meta: &BlockMeta| Block::open(self.disk.clone(), &self.dir.join(meta.ulid.to_string()));
-        let block = made.map(open).transpose()?.map(Arc::new);
+        let block = made.map(open).transpose().inspect_err(|_| {
+            self.head.metrics.reloads_failed.fetch_add(1, Relaxed);
+        })?;
+        let block = block.map(Arc::new);
         let out: Vec<ulid::Ulid> = parents.iter().map(|b| b.meta().ulid).collect();
         self.replace_blocks(&out, block);
         for parent in parents {
@@ -409,11 +418,15 @@ impl Inner {
         blocks.extend(new);
         blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
         self.blocks.store(Arc::new(blocks));
+        self.head.metrics.reloads.fetch_add(1, Relaxed);
     }
 
     /// Compacts blocks, level by level, until nothing is due.
     fn compact_blocks(&self) -> Result<(), Error> {
+        let metrics = &self.head.metrics;
+        metrics.compactions_triggered.fetch_add(1, Relaxed);
         if !self.options.compaction {
+            metrics.compactions_skipped.fetch_add(1, Relaxed);
             return Ok(());
         }
         let ranges =
@@ -427,10 +440,14 @@ impl Inner {
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
             let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents)
+            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents, self.options.encodings)
                 .inspect_err(|error| note_failure(&parents, error))?;
             self.put_in_place_of(&parents, made.as_ref())?;
-            self.head.metrics.compactions.fetch_add(1, Relaxed);
+            metrics.compactions.fetch_add(1, Relaxed);
+            let overlap = |pair: &[Arc<Block>]| pair[0].meta().max_time > pair[1].meta().min_time;
+            if parents.windows(2).any(overlap) {
+                metrics.vertical_compactions.fetch_add(1, Relaxed);
+            }
             tracing::info!(parents = plan.len(), block = ?made.map(|m| m.ulid.to_string()), "compacted blocks");
         }
         Ok(())
@@ -439,9 +456,10 @@ impl Inner {
     /// Which blocks are compacted next.
     fn plan(&self, blocks: &[Arc<Block>], ranges: &[i64]) -> Vec<ulid::Ulid> {
         let mut metas: Vec<BlockMeta> = blocks.iter().map(|b| b.meta_now()).collect();
-        // Further ones of the same time are to come: they are merged once.
+        // Further ones of the same time are to come: they are merged once. And what is merged with others does not say any more that
+        // the head may still have samples of its time: a start would take them for samples that are in blocks.
         let cut_to = self.head.min_valid();
-        metas.retain(|m| !crate::compact::is_of_stale_series(m) || m.max_time <= cut_to);
+        metas.retain(|m| !crate::compact::is_early(m) || m.max_time <= cut_to);
         let choose = |metas: &[BlockMeta]| {
             crate::compact::plan(
                 &metas.iter().collect::<Vec<_>>(),

@@ -69,7 +69,7 @@ fn delete_from_block(block: &Block, matchers: &[Matcher], (mint, maxt): (i64, i6
 impl Inner {
     fn clean_block(&self, block: &Arc<Block>) -> Result<(), Error> {
         let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-        let made = crate::compact::rewrite(&self.disk, &self.dir, ulid, block)?;
+        let made = crate::compact::rewrite(&self.disk, &self.dir, ulid, block, self.options.encodings)?;
         self.put_in_place_of(std::slice::from_ref(block), made.as_ref())?;
         tracing::info!(parent = %block.meta().ulid, block = ?made.map(|m| m.ulid.to_string()), "rewrote a block without what is deleted");
         Ok(())

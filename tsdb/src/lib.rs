@@ -32,4 +32,4 @@ pub use head::exemplars::Exemplar;
 pub use head::replay::ReplayStatus;
 pub use options::{DEFAULT_BLOCK_DURATION_MS, Options, Retention, WalSync};
 pub use query::{Querier, SeriesEntry};
-pub use stats::{HeadStats, Metrics, Sizes, Stat};
+pub use stats::{HeadStats, Histograms, Metrics, Sizes, Stat};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::chunk::Encodings;
 use crate::wal::Compression;
 
 /// Two hours: the range of a block cut from the head, in milliseconds.
@@ -46,6 +47,10 @@ pub struct Options {
     pub wal_compression: Compression,
     /// Samples after which a chunk is cut.
     pub samples_per_chunk: u16,
+    /// Which encodings new chunks get. Those that were there before stay what they are.
+    pub encodings: Encodings,
+    /// Whether start timestamps are stored: in the log in any case, in chunks where their encoding has room.
+    pub start_timestamps: bool,
     /// How much older than the newest sample of all a sample may be that is older than the newest of its series; 0: none may.
     /// [`crate::Db::set_out_of_order_window`] changes it.
     pub out_of_order_window_ms: i64,
@@ -74,6 +79,8 @@ impl Default for Options {
             wal_segment_size: 128 << 20,
             wal_compression: Compression::Snappy,
             samples_per_chunk: crate::chunk::SAMPLES_PER_CHUNK,
+            encodings: Encodings::default(),
+            start_timestamps: false,
             out_of_order_window_ms: 0,
             exemplar_limit: 0,
             compaction: true,

@@ -12,7 +12,7 @@ const SNAPSHOTS_DIR: &str = "snapshots";
 const CREATION_SUFFIX: &str = ".tmp-for-creation";
 
 impl Db {
-    /// Makes `snapshots/<name>`: hard links to the blocks and, `with_head`, a block of what is in the head. Returns the
+    /// Makes `snapshots/<name>`: hard links to the blocks and, `with_head`, blocks of what is in the head, in order and out of order. Returns the
     /// name: time and a random number, as `20060102T150405Z-<16 hex digits>`.
     ///
     /// # Errors
@@ -53,6 +53,13 @@ impl Inner {
                 crate::blocks::new_ulid(&*self.disk, self.clock.now_ms()),
                 (mint, maxt.saturating_add(1)),
             )?;
+        }
+        if with_head && let Some(taken) = self.head.take_out_of_order()? {
+            for &mint in &taken.blocks {
+                let range = (mint, mint.saturating_add(self.options.min_block_duration_ms));
+                let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
+                self.head.write_out_of_order_block(dir, ulid, range, &taken)?;
+            }
         }
         self.disk.sync_dir(dir)?;
         Ok(())

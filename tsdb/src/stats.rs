@@ -5,6 +5,21 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::db::Db;
 
+/// How many of some samples were native histograms; the others were floats.
+#[derive(Debug, Default)]
+pub struct Histograms {
+    /// Of those made visible.
+    pub appended: AtomicU64,
+    /// Of those taken out of order.
+    pub out_of_order_appended: AtomicU64,
+    /// Of those refused as older than the newest of their series.
+    pub out_of_order: AtomicU64,
+    /// Of those refused as older than the out-of-order window.
+    pub too_old: AtomicU64,
+    /// Of those refused as older than what the head takes.
+    pub out_of_bounds: AtomicU64,
+}
+
 /// Counters since the start; all only grow.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -26,6 +41,8 @@ pub struct Metrics {
     pub duplicates: AtomicU64,
     /// Samples refused as older than what the head takes.
     pub out_of_bounds: AtomicU64,
+    /// How many of all those samples were native histograms.
+    pub histograms: Histograms,
     /// Series made in the head.
     pub series_created: AtomicU64,
     /// Series that left the head.
@@ -40,14 +57,34 @@ pub struct Metrics {
     pub wal_fsyncs: AtomicU64,
     /// Times syncing the log failed.
     pub wal_fsync_failures: AtomicU64,
+    /// Batches that could not be written to the log.
+    pub wal_writes_failed: AtomicU64,
+    /// Times segments of the log were to be replaced by a checkpoint.
+    pub wal_truncations: AtomicU64,
+    /// Times that failed.
+    pub wal_truncations_failed: AtomicU64,
     /// Checkpoints written.
     pub checkpoints: AtomicU64,
+    /// Checkpoints that could not be written.
+    pub checkpoints_failed: AtomicU64,
     /// Times a range of samples left the head.
     pub head_truncations: AtomicU64,
+    /// Times that failed.
+    pub head_truncations_failed: AtomicU64,
+    /// Times the list of blocks was read or changed.
+    pub reloads: AtomicU64,
+    /// Times a block could not be put into that list.
+    pub reloads_failed: AtomicU64,
     /// Blocks cut from the head.
     pub head_compactions: AtomicU64,
     /// Compactions of blocks.
     pub compactions: AtomicU64,
+    /// Rounds that looked for something to compact.
+    pub compactions_triggered: AtomicU64,
+    /// Those of them that left it, as compaction is switched off.
+    pub compactions_skipped: AtomicU64,
+    /// Compactions of blocks that overlapped.
+    pub vertical_compactions: AtomicU64,
     /// Compactions, of head or blocks, that failed.
     pub compactions_failed: AtomicU64,
     /// Blocks removed because of their age.
@@ -81,6 +118,14 @@ pub struct Sizes {
     pub wal_segment: u32,
     /// Bytes of the head chunk files.
     pub head_chunk_bytes: u64,
+    /// Exemplars held.
+    pub exemplars: u64,
+    /// Series that have some of them.
+    pub series_with_exemplars: u64,
+    /// The newest one's time, milliseconds.
+    pub newest_exemplar: Option<i64>,
+    /// How many are kept.
+    pub exemplar_limit: u64,
 }
 
 /// A name and a figure.
@@ -239,6 +284,7 @@ impl Db {
             wal_bytes,
             wal_segment,
             head_chunk_bytes,
+            ..head.exemplars.sizes()
         }
     }
 

@@ -21,9 +21,10 @@ const HOUR: i64 = 3_600_000;
 const START: i64 = 1_600_000_000_000 / (54 * HOUR) * (54 * HOUR);
 
 fn program(variable: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.exists());
-    if path.is_none() {
-        println!("skipped: {variable} names no program");
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    match &path {
+        Some(path) => assert!(path.exists(), "{variable} names {}, which is not there", path.display()),
+        None => println!("skipped: the environment does not name {variable}"),
     }
     path
 }
@@ -303,4 +304,52 @@ fn prometheus_goes_on_with_what_pharos_left() {
     drop(server);
     assert_same(&before, &dump(&promtool, &data));
     assert_same(&before, &ours(&open(&data)));
+}
+
+/// Starts of the samples of each counter of the process that was scraped.
+fn starts(dir: &Path) -> BTreeMap<String, Vec<(i64, i64)>> {
+    let db = open(dir);
+    let metrics = Matcher::new(
+        model::MatchOp::Regex,
+        "__name__",
+        "prometheus_http_requests_total|prometheus_http_request_duration_seconds|go_memstats_mallocs_total",
+    );
+    let found = db.querier().select(&[metrics.unwrap()], i64::MIN, i64::MAX).unwrap();
+    let of_series = |entry: &tsdb::SeriesEntry| {
+        let mut samples = tsdb::Samples::default();
+        entry.read_columns(i64::MIN, i64::MAX, &mut samples).unwrap();
+        samples.starts.resize(samples.ts.len(), 0);
+        (entry.labels().to_string(), samples.ts.into_iter().zip(samples.starts).collect())
+    };
+    found.iter().map(of_series).collect()
+}
+
+/// Prometheus scrapes itself and stores when its counters began: the log and a block of it say the same here.
+#[test]
+fn start_timestamps_that_prometheus_stored() {
+    let Some(prometheus) = program("PROMETHEUS") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let config = "global: {scrape_interval: 200ms, scrape_timeout: 200ms, scrape_native_histograms: true}\nscrape_configs: [{job_name: self, static_configs: [{targets: [ADDRESS]}]}]\n";
+    let features = "--enable-feature=st-storage,xor2-encoding,histograms-st-encoding,use-start-timestamps";
+    let server = Prometheus::start(&prometheus, &data, config, &[features]);
+    while server.json("/api/v1/query?query=count_over_time(up%5B1m%5D)%3E9")["result"]
+        == serde_json::json!([])
+    {
+        std::thread::yield_now();
+    }
+    let (status, answer) = server.request("POST", "/api/v1/admin/tsdb/snapshot");
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let block = data.join("snapshots").join(answer["data"]["name"].as_str().unwrap());
+    drop(server); // killed
+    let (of_log, of_block) = (starts(&data), starts(&block));
+    let known: Vec<_> = of_log.values().flatten().filter(|(_, start)| *start != 0).collect();
+    assert!(known.len() > 20, "{of_log:?}");
+    // the process began less than ten minutes before its first sample
+    assert!(known.iter().all(|(t, start)| start < t && t - start < 600_000), "{known:?}");
+    assert!(of_block.values().any(|samples| samples.iter().any(|(_, start)| *start != 0)));
+    for (series, samples) in &of_block {
+        assert_eq!(of_log[series][..samples.len()], samples[..], "{series}");
+    }
 }

@@ -225,3 +225,20 @@ fn exemplars_survive_a_kill() {
     assert_eq!(db.exemplars(&[vec![Matcher::equal("job", "late")]], START, START).len(), 1);
     assert!(db.exemplars(&[vec![Matcher::equal("job", "other")]], 0, i64::MAX).is_empty());
 }
+
+#[test]
+fn snapshots_hold_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path(), 600_000);
+    for t in [1_000_000, 900_000, 950_000, 1_010_000, 500_000] {
+        let mut appender = db.appender();
+        append(&mut appender, &labels("m"), t, &Value::Float(t as f64)).unwrap();
+        appender.commit().unwrap();
+    }
+    let all = read(&db, (i64::MIN, i64::MAX));
+    let name = db.snapshot(true).unwrap();
+    assert_eq!(read(&db, (i64::MIN, i64::MAX)), all, "the database keeps them");
+    let copy = open(&dir.path().join("snapshots").join(name), 0);
+    assert_eq!(all[&labels("m")].len(), 5);
+    assert_eq!(read(&copy, (i64::MIN, i64::MAX)), all);
+}

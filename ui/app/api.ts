@@ -33,6 +33,8 @@ export interface ActiveTarget {
 export interface DroppedTarget {
   discoveredLabels: LabelSet;
   scrapePool?: string;
+  /** Why, where the server says. */
+  reason?: string;
 }
 
 export interface Targets {
@@ -50,6 +52,9 @@ export class ApiError extends Error {
     super(message);
   }
 }
+
+/** The page that a path names: `query` for `/query` and for the root. */
+export const pageOf = (path: string): string => path.slice(root().length) || "query";
 
 /** The app's root, with a slash at the end: the page's <base>. */
 export const root = (): string => new URL(".", document.baseURI).pathname;
@@ -73,11 +78,16 @@ export async function request<T>(
     if (signal?.aborted) throw error;
     throw new ApiError("unreachable", `The server does not answer: ${String(error)}`);
   }
-  const text = await response.text();
+  const text = await response.text().catch((error: unknown) => {
+    if (signal?.aborted) throw error;
+    throw new ApiError("unreachable", `The answer broke off: ${String(error)}`);
+  });
   let body;
   try {
     body = JSON.parse(text);
   } catch {
+    // a proxy in front of a server that is away
+    if ([502, 503, 504].includes(response.status)) throw new ApiError("unreachable", `HTTP ${response.status}`);
     throw new ApiError("internal", `HTTP ${response.status}: ${text.slice(0, 300)}`);
   }
   if (body.status !== "success") throw new ApiError(body.errorType, body.error);

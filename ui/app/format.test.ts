@@ -12,7 +12,7 @@ describe("durations", () => {
 describe("values", () => {
   it.each([
     [0, "0"], [1, "1"], [1234, "1.234k"], [0.25, "0.25"], [0.001234, "1.234m"], [-2_500_000, "-2.5M"],
-    [1e-7, "100n"], [1e20, "1.00e+20"], [Number.NaN, "NaN"], [-Infinity, "-Inf"], [999.99, "1000"],
+    [1e-7, "100n"], [1e20, "100E"], [1.8446744073709552e19, "18.45E"], [1e22, "1.00e+22"], [Number.NaN, "NaN"], [-Infinity, "-Inf"], [999.99, "1000"],
   ])("%d", (value, text) => expect(shortValue(value)).toBe(text));
 });
 

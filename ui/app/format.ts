@@ -40,10 +40,10 @@ export function shortValue(value: number | null | undefined): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  for (const [prefix, factor] of [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
+  for (const [prefix, factor] of [["E", 1e18], ["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
     if (size >= factor && size < factor * 1000) return `${trim(value / factor)}${prefix}`;
   }
-  if (size >= 1e18 || size < 1e-9) return value.toExponential(2);
+  if (size >= 1e21 || size < 1e-9) return value.toExponential(2);
   if (size >= 0.01) return trim(value);
   for (const [prefix, factor] of [["m", 1e-3], ["µ", 1e-6], ["n", 1e-9]] as const) {
     if (size >= factor) return `${trim(value / factor)}${prefix}`;

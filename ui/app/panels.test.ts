@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { decodePanels, encodePanels } from "./panels";
+import { decodePanels, encodePanels, takeOver } from "./panels";
 
 it("survives the way through the URL", () => {
   const text = "g0.expr=up%7Bjob%3D%22x%22%7D&g0.tab=table&g0.range_input=15m&g0.end_input=2026-01-02 03:04:05&g0.step_input=30&g1.expr=1";
@@ -12,4 +12,11 @@ it("survives the way through the URL", () => {
 
 it("begins with one empty panel", () => {
   expect(decodePanels("")).toMatchObject([{ expr: "", tab: "graph" }]);
+});
+
+it("keeps the identity of panels that a step back shows again", () => {
+  const [before] = decodePanels("g0.expr=up&g0.range_input=5m");
+  const after = takeOver([before!], decodePanels("g0.expr=up&g0.range_input=1h&g1.expr=x"));
+  expect(after[0]).toEqual({ ...before, range: 3600 });
+  expect(after[1]!.id).not.toBe(before!.id);
 });

@@ -55,3 +55,7 @@ export function encodePanels(panels: Panel[]): string {
   });
   return params.toString();
 }
+
+/** The panels of another URL, with the identities of those that stand in their places: a graph on screen stays there. */
+export const takeOver = (from: Panel[], panels: Panel[]): Panel[] =>
+  panels.map((panel, i) => ({ ...panel, id: from[i]?.id ?? panel.id }));

@@ -25,12 +25,13 @@ pub fn asset(path: &str) -> Option<Asset> {
 }
 
 /// The app's page. It is told its root by a `<base>` element, so that it works below any prefix, and title and lookback
-/// by the placeholders `__PHAROS_TITLE__` and `__PHAROS_LOOKBACK_MS__`. `route_prefix` is "" or `/x`, without a slash at the end.
-pub fn index_html(route_prefix: &str, title: &str, lookback_ms: i64) -> String {
+/// by the placeholders `__PHAROS_TITLE__` and `__PHAROS_LOOKBACK_MS__`. `prefix` is that of the paths
+/// as the browser sees them: "" or `/x`, without a slash at the end.
+pub fn index_html(prefix: &str, title: &str, lookback_ms: i64) -> String {
     let Some(page) = asset("index.html").and_then(|a| std::str::from_utf8(a.bytes).ok()) else {
         return WITHOUT_APP.to_owned();
     };
-    page.replacen("<head>", &format!("<head><base href=\"{}/\">", escape(route_prefix)), 1)
+    page.replacen("<head>", &format!("<head><base href=\"{}/\">", escape(prefix)), 1)
         .replace("__PHAROS_TITLE__", &escape(title))
         .replace("__PHAROS_LOOKBACK_MS__", &lookback_ms.to_string())
 }

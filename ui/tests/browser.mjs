@@ -9,6 +9,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { chartChecks } from "./charts.mjs";
+import { pageChecks } from "./pages.mjs";
 
 const here = import.meta.dirname;
 const shots = join(here, "screenshots");
@@ -44,8 +46,8 @@ const browser = await chromium.launch({
 
 let passed = 0;
 let failed = 0;
-async function check(name, run) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: "light" });
+async function check(name, run, settings = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: "light", ...settings });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const errors = [];
@@ -157,6 +159,9 @@ try {
     await page.locator(".legend li").first().waitFor();
     await page.screenshot({ path: join(shots, "dark.png") });
   });
+
+  await chartChecks({ check, url, shots });
+  await pageChecks({ check, url, shots, binary, freePort });
 } catch (error) {
   failed++;
   console.log(`FAILED  ${error.stack}`);

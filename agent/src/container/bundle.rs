@@ -22,7 +22,7 @@ impl Bundle {
     /// Of a container of this machine, where containerd runs it and its directory can be read.
     pub(crate) fn read(rootfs: &Path, id: &str) -> Option<Self> {
         let path = rootfs.join(BUNDLES).join(id).join("config.json");
-        parse(&std::fs::read(path).ok()?)
+        parse(&runtime::file::read(path).ok()?)
     }
 }
 

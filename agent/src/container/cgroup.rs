@@ -88,7 +88,8 @@ impl Hierarchy {
 
     /// The processes in a cgroup itself (not in its children).
     pub(crate) fn processes(&self, path: &str) -> Vec<u32> {
-        let text = std::fs::read_to_string(join(self.main(), path).join("cgroup.procs")).unwrap_or_default();
+        let text =
+            runtime::file::read_to_string(join(self.main(), path).join("cgroup.procs")).unwrap_or_default();
         text.lines().filter_map(|l| l.trim().parse().ok()).collect()
     }
 }

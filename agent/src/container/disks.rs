@@ -23,10 +23,10 @@ pub(crate) struct Filesystem {
 
 /// The mounted block devices, each once. Only disks are asked: they answer, unlike servers.
 pub(crate) fn read(proc: &Path, rootfs: &Path) -> Vec<Filesystem> {
-    let mounts = std::fs::read_to_string(proc.join("1/mountinfo"))
-        .or_else(|_| std::fs::read_to_string(proc.join("self/mountinfo")))
+    let mounts = runtime::file::read_to_string(proc.join("1/mountinfo"))
+        .or_else(|_| runtime::file::read_to_string(proc.join("self/mountinfo")))
         .unwrap_or_default();
-    let disks = std::fs::read_to_string(proc.join("diskstats")).unwrap_or_default();
+    let disks = runtime::file::read_to_string(proc.join("diskstats")).unwrap_or_default();
     let mut found: BTreeMap<String, Filesystem> = BTreeMap::new();
     for (device, mount_point) in mounts.lines().filter_map(parse_mount) {
         if !device.starts_with("/dev/") || found.contains_key(&device) {

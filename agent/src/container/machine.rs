@@ -32,12 +32,14 @@ impl Machine {
         };
         let boot = one_of(&[proc.join("sys/kernel/random/boot_id")]);
         let (cores, physical_cores, sockets) = topology(&sys.join("devices/system/cpu"));
-        let meminfo = std::fs::read_to_string(proc.join("meminfo")).unwrap_or_default();
-        let stat = std::fs::read_to_string(proc.join("stat")).unwrap_or_default();
+        let meminfo = runtime::file::read_to_string(proc.join("meminfo")).unwrap_or_default();
+        let stat = runtime::file::read_to_string(proc.join("stat")).unwrap_or_default();
         Machine {
             labels: format!("boot_id=\"{boot}\",machine_id=\"{machine_id}\",system_uuid=\"{uuid}\""),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            os: pretty_name(&std::fs::read_to_string(rootfs.join("etc/os-release")).unwrap_or_default()),
+            os: pretty_name(
+                &runtime::file::read_to_string(rootfs.join("etc/os-release")).unwrap_or_default(),
+            ),
             cores,
             physical_cores,
             sockets,

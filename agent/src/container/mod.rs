@@ -270,7 +270,8 @@ impl Containers {
 
 /// Whether a process is the one that holds a pod's namespaces.
 fn is_pause(proc: &Path, pid: u32) -> bool {
-    std::fs::read_to_string(proc.join(pid.to_string()).join("comm")).is_ok_and(|comm| comm.trim() == "pause")
+    runtime::file::read_to_string(proc.join(pid.to_string()).join("comm"))
+        .is_ok_and(|comm| comm.trim() == "pause")
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ impl Processes {
                 all.sockets += u64::from(socket);
             }
         }
-        let limits =
-            pids.first().and_then(|p| std::fs::read_to_string(proc.join(p.to_string()).join("limits")).ok());
+        let limits = pids
+            .first()
+            .and_then(|p| runtime::file::read_to_string(proc.join(p.to_string()).join("limits")).ok());
         all.max_open_files = limits.as_deref().and_then(max_open_files);
         all
     }
@@ -55,7 +56,7 @@ const IGNORED: [&str; 4] = ["lo", "veth", "docker", "nerdctl"];
 /// The devices of a process' network namespace.
 pub(crate) fn interfaces(proc: &Path, pid: u32) -> Vec<Interface> {
     let path: PathBuf = proc.join(pid.to_string()).join("net/dev");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = runtime::file::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(interface).collect()
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn read(hierarchy: &Hierarchy, path: &str) -> Stats {
 }
 
 fn text(dir: &Path, file: &str) -> Option<String> {
-    std::fs::read_to_string(dir.join(file)).ok()
+    runtime::file::read_to_string(dir.join(file)).ok()
 }
 
 fn number(dir: &Path, file: &str) -> Option<u64> {

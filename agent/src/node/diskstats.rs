@@ -131,7 +131,7 @@ impl Diskstats {
             let path = self.udev.join(format!("b{}:{}", disk.major, disk.minor));
             let written = modified(&path);
             if written.is_none() || written != known.written {
-                known.udev = std::fs::read(&path)
+                known.udev = runtime::file::read(&path)
                     .map(|bytes| Udev::parse(&String::from_utf8_lossy(&bytes)))
                     .unwrap_or_default();
                 known.written = written;

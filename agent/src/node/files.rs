@@ -35,7 +35,7 @@ impl Reread {
         {
             return utf8(&mut self.text);
         }
-        let file = File::open(&self.path)?;
+        let file = runtime::file::open(&self.path)?;
         self.file = None;
         read_all(&file, &mut self.text)?;
         self.file = Some(file);
@@ -60,6 +60,9 @@ fn read_all(file: &File, text: &mut Vec<u8>) -> io::Result<()> {
         text.resize(room, 0);
     }
     loop {
+        if filled as u64 > runtime::file::MAX_BYTES {
+            return Err(runtime::file::too_large());
+        }
         if filled == text.len() {
             text.resize(text.len() * 2, 0);
         }
@@ -76,7 +79,7 @@ fn read_all(file: &File, text: &mut Vec<u8>) -> io::Result<()> {
 
 /// A file that is read once or seldom, without the white space around its content; `None` where it cannot be read.
 pub(crate) fn read_trimmed(path: &Path) -> Option<String> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = runtime::file::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 

@@ -20,7 +20,7 @@ impl Zone {
             },
             Err(_) => "/etc/localtime".to_owned(),
         };
-        std::fs::read(path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_else(Zone::utc)
+        runtime::file::read(path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_else(Zone::utc)
     }
 
     fn utc() -> Self {

@@ -105,18 +105,31 @@ impl Config {
                 tsdb(|t| t.stale_series_compaction_threshold.is_some_and(|share| share > 0.0)),
                 "stale series are not compacted early yet",
             ),
-            (
-                "storage.tsdb.chunk_encoding",
-                tsdb(|t| {
-                    let floats = t.chunk_encoding.as_ref().and_then(|c| c.floats);
-                    floats.is_some_and(|f| f != FloatChunkEncoding::Xor)
-                }),
-                "float chunks are written as XOR only yet",
-            ),
             ("tracing", self.tracing != TracingConfig::default(), "traces are not sent yet"),
             ("remote_write", !self.remote_write.is_empty(), "samples are not sent on yet"),
             ("remote_read", !self.remote_read.is_empty(), "remote samples are not read yet"),
             ("otlp", self.otlp != OtlpConfig::default(), "OTLP is not received yet"),
+            ("runtime.gogc", self.runtime.gogc.is_some(), "there is no garbage collector to tune"),
+            (
+                "global.scrape_failure_log_file",
+                self.global.scrape_failure_log_file.is_some(),
+                "failed scrapes are not logged to a file yet",
+            ),
+            (
+                "global.scrape_native_histograms",
+                self.global.scrape_native_histograms == Some(true),
+                "native histograms are not scraped yet",
+            ),
+            (
+                "global.convert_classic_histograms_to_nhcb",
+                self.global.convert_classic_histograms_to_nhcb == Some(true),
+                "classic histograms stay as they are",
+            ),
+            (
+                "global.scrape_protocols",
+                self.global.scrape_protocols.contains(&ScrapeProtocol::PrometheusProto),
+                "PrometheusProto is not asked for yet",
+            ),
             (
                 "global.query_log_file",
                 self.global.query_log_file.is_some(),
@@ -172,10 +185,8 @@ impl ScrapeConfig {
             ("scrape_failure_log_file", self.scrape_failure_log_file.is_some()),
             ("scrape_native_histograms", self.scrape_native_histograms == Some(true)),
             ("convert_classic_histograms_to_nhcb", self.convert_classic_histograms_to_nhcb == Some(true)),
+            ("scrape_protocols", self.scrape_protocols.contains(&ScrapeProtocol::PrometheusProto)),
             ("extra_scrape_metrics", self.extra_scrape_metrics == Some(true)),
-            ("oauth2", self.http.oauth2.is_some()),
-            ("proxy_url", self.http.proxy.proxy_url.is_some()),
-            ("proxy_from_environment", self.http.proxy.proxy_from_environment == Some(true)),
         ];
         fields.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
     }

@@ -77,3 +77,67 @@ pub fn replay(data: &[u8]) {
 pub fn replay_seeds() -> Vec<Vec<u8>> {
     wal::pages_seeds()
 }
+
+/// How late a sample may be.
+const WINDOW: i64 = 3_600_000;
+
+fn open_with_window(disk: &SimDisk) -> Arc<Db> {
+    let options = Options { background: false, out_of_order_window_ms: WINDOW, ..Options::default() };
+    let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), options, ManualClock::at(NOW));
+    let db = db.expect("damage does not stop the start");
+    db.replay();
+    db
+}
+
+/// A database with a sample of each of two series in order, and these out of order; its process has ended.
+fn with_late_samples(times: &[i64]) -> SimDisk {
+    let disk = SimDisk::new(1);
+    disk.create_dir_all(Path::new(DIR)).expect("a directory");
+    let db = open_with_window(&disk);
+    for t in std::iter::once(&NOW).chain(times) {
+        let mut appender = db.appender();
+        for (name, floats) in [("fuzz", true), ("fuzz_histogram", false)] {
+            let labels = Labels::from_pairs([("__name__", name), ("new", "yes")]);
+            let done = match floats {
+                true => appender.append(0, &labels, *t, 4.5),
+                false => appender.append_histogram(0, &labels, *t, &super::chunk::some_histogram(3, false)),
+            };
+            done.expect("within the window");
+        }
+        appender.commit().expect("room");
+    }
+    drop(db);
+    disk.restart(Loss::Nothing);
+    disk
+}
+
+/// Any bytes as a segment of the log of late samples: what came in order stays.
+pub fn late(data: &[u8]) {
+    let disk = with_late_samples(&[]);
+    let path = Path::new(DIR).join("wbl/00000000");
+    disk.create_dir_all(&Path::new(DIR).join("wbl")).expect("a directory");
+    disk.create(&path).and_then(|mut f| f.write(data)).expect("a file");
+    let db = open_with_window(&disk);
+    let labels = Labels::from_pairs([("__name__", "fuzz"), ("new", "yes")]);
+    let all = [Matcher::new(MatchOp::Regex, "__name__", ".+").expect("a matcher")];
+    let entries = db.querier().select(&all, i64::MIN + 1, i64::MAX - 1).expect("the head can be read");
+    let mut found = None;
+    for entry in entries {
+        let mut samples = tsdb::Samples::default();
+        entry.read_columns(i64::MIN + 1, i64::MAX - 1, &mut samples).expect("the head can be read");
+        assert!(samples.ts.windows(2).all(|w| w[0] < w[1]), "{:?}", samples.ts);
+        if *entry.labels() == labels {
+            found = samples.ts.iter().position(|&at| at == NOW).map(|i| samples.vs[i]);
+        }
+    }
+    assert_eq!(found, Some(4.5), "what came in order is lost");
+    // into blocks with it, and on
+    db.maintain().expect("room");
+}
+
+/// A segment as it is written.
+pub fn late_seeds() -> Vec<Vec<u8>> {
+    let times: Vec<i64> = (1..40).map(|i| NOW - i * 37_000 % WINDOW).collect();
+    let disk = with_late_samples(&times);
+    vec![disk.read(&Path::new(DIR).join("wbl/00000000")).expect("a segment")]
+}

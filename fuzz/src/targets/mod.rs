@@ -25,6 +25,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "xor", run: chunk::xor, seeds: chunk::xor_seeds, heap: 4 * MIB },
+    Target { name: "xor2", run: chunk::xor2, seeds: chunk::xor2_seeds, heap: 4 * MIB },
     Target { name: "histogram", run: chunk::histogram, seeds: chunk::histogram_seeds, heap: 64 * MIB },
     Target { name: "index", run: block::index, seeds: block::index_seeds, heap: 4 * MIB },
     Target { name: "chunk_segment", run: block::chunks, seeds: block::chunks_seeds, heap: 4 * MIB },
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "head_chunks", run: chunk::head_file, seeds: chunk::head_file_seeds, heap: 4 * MIB },
     Target { name: "head_refs", run: database::head_refs, seeds: database::head_refs_seeds, heap: 32 * MIB },
     Target { name: "replay", run: database::replay, seeds: database::replay_seeds, heap: 1200 * MIB },
+    Target { name: "late", run: database::late, seeds: database::late_seeds, heap: 1200 * MIB },
     Target { name: "text", run: exposition::text, seeds: exposition::text_seeds, heap: 4 * MIB },
     Target {
         name: "openmetrics",

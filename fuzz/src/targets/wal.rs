@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use model::Labels;
+use model::{Labels, NativeHistogram};
 use testkit::SimDisk;
 use tsdb::disk::Disk;
 use tsdb::wal::read::{SegmentsReader, repair};
@@ -12,14 +12,15 @@ use tsdb::wal::{Compression, Wal, WalOptions, records, segment_path};
 /// Any bytes decode to a record or an error.
 pub fn record(data: &[u8]) {
     let _ = records::decode(data);
-    let _ = records::decode_samples(data, |_, _, _| {});
+    let _ = records::decode_samples(data, |_, _, _, _| {});
+    let _ = records::decode_histograms(data, |_, _, _, _| {});
     let _ = records::decode_series(data, |_, _| {});
 }
 
 /// A record of each kind that is written.
 pub fn record_seeds() -> Vec<Vec<u8>> {
     let labels = Labels::from_pairs([("__name__", "up"), ("job", "a")]);
-    let mut all = vec![Vec::new(); 6];
+    let mut all = vec![Vec::new(); 11];
     records::encode_series_from([(1, &labels), (2, &labels)], &mut all[0]);
     let samples: Vec<_> = (1..20)
         .map(|i| records::SampleRecord { ref_: i, t: 1_700_000_000_000 + i as i64, v: i as f64 })
@@ -30,6 +31,15 @@ pub fn record_seeds() -> Vec<Vec<u8>> {
     let metadata = records::MetadataRecord { ref_: 1, type_: 1, unit: "s".into(), help: "h".into() };
     records::encode_metadata(&[metadata], &mut all[4]);
     records::encode_mmap_markers(&[records::MmapMarkerRecord { ref_: 1, mmap_ref: 9 }], &mut all[5]);
+    let with_starts = samples.iter().map(|s| (s.ref_, s.t, s.t & !7, s.v));
+    records::encode_samples_v2(with_starts, &mut all[6]);
+    for (i, floats) in [false, true].into_iter().enumerate() {
+        let some: Vec<NativeHistogram> = (1..5).map(|n| super::chunk::some_histogram(n, floats)).collect();
+        let all_of = |t: i64| some.iter().enumerate().map(move |(n, h)| (n as u64, t + n as i64, 7, h));
+        let plain = records::RecordType::of_histogram(&some[0]);
+        records::encode_histograms(plain, all_of(1000).map(|(r, t, _, h)| (r, t, h)), &mut all[7 + 2 * i]);
+        records::encode_histograms_v2(floats, all_of(1000), &mut all[8 + 2 * i]);
+    }
     all
 }
 

@@ -85,12 +85,7 @@ fn check_selector(selector: &VectorSelector, pos: PosRange) -> Fallible<()> {
     Ok(())
 }
 
-fn check_call(
-    func: &'static Function,
-    args: &mut [Expr],
-    pos: PosRange,
-    text: &str,
-) -> Fallible<ValueType> {
+fn check_call(func: &'static Function, args: &mut [Expr], pos: PosRange, text: &str) -> Fallible<ValueType> {
     let (declared, given) = (func.args.len(), args.len());
     let wrong = |bound: &str, n: usize| -> Failure {
         (pos, format!("expected {bound}{n} argument(s) in call to {:?}, got {given}", func.name))

@@ -171,7 +171,15 @@ pub(crate) struct Parser<'a> {
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str, features: &Features) -> Fallible<Self> {
         let (tokens, lex_error) = lex(text);
-        Ok(Parser { tokens, lex_error, at: 0, nesting: 0, depth: 0, place: Default::default(), features: *features })
+        Ok(Parser {
+            tokens,
+            lex_error,
+            at: 0,
+            nesting: 0,
+            depth: 0,
+            place: Default::default(),
+            features: *features,
+        })
     }
 
     pub(crate) fn peek(&self) -> Token<'a> {

@@ -60,7 +60,7 @@ impl Cache {
         {
             return Ok(content.clone());
         }
-        let content = std::fs::read_to_string(path).map_err(|source| Error::File {
+        let content = crate::file::read_to_string(path).map_err(|source| Error::File {
             what,
             path: path.display().to_string(),
             source,

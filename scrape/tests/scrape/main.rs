@@ -316,6 +316,21 @@ async fn honours_labels_and_timestamps_as_told() {
     );
 }
 
+/// A time far ahead is not stored: storage would take nothing of now any more.
+#[tokio::test]
+async fn times_far_ahead_are_refused() {
+    let w = World::new("", "far 1 9223372036854775807\nahead 1 601001\nsoon 1 600999\nnow 1\n").await;
+    check(
+        &w.scrape(1000).await,
+        expect![[r#"
+        {__name__="now", instance="i", job="j", team="infra"} 1
+    "#]],
+    );
+    assert!(w.storage.at(600_999, false).contains("soon"));
+    assert_eq!(w.storage.at(601_001, false) + &w.storage.at(i64::MAX, false), "");
+    assert_eq!(w.target().health, Health::Up);
+}
+
 #[tokio::test]
 async fn limits_fail_the_scrape() {
     for (limit, text, why) in [

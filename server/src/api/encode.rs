@@ -1,6 +1,7 @@
 //! Query results in Prometheus' JSON: written by hand, as an answer may have millions of points.
 
 use model::Labels;
+use std::fmt::Write as _;
 
 /// `1435781430.781`: seconds, with milliseconds only where there are any.
 pub(super) fn timestamp(out: &mut String, ms: i64) {
@@ -34,15 +35,11 @@ fn plain_value(out: &mut String, v: f64) {
     } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         out.push_str(&model::float::format_plain(v));
     } else {
+        // as Go writes it: the exponent has a sign and two digits at least
         let text = format!("{v:e}");
-        match text.split_once('e') {
-            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
-                out.push_str(mantissa);
-                out.push_str("e+");
-                out.push_str(exponent);
-            }
-            _ => out.push_str(&text),
-        }
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
     }
 }
 
@@ -137,7 +134,8 @@ mod tests {
             (1.5, "1.5"),
             (0.0, "0"),
             (-0.0, "-0"),
-            (1e-7, "1e-7"),
+            (1e-7, "1e-07"),
+            (-2.5e-123, "-2.5e-123"),
             (1.25e21, "1.25e+21"),
             (1e20, "100000000000000000000"),
             (f64::NAN, "NaN"),

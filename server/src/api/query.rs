@@ -22,7 +22,8 @@ pub(super) async fn instant(Shared(state): Shared<Arc<State>>, params: Params) -
         engine.instant(storage, &expr, at, options)
     })
     .await?;
-    Ok(answer(&params, done))
+    // a large answer takes a while to write: other requests and scrapes go on meanwhile
+    Ok(tokio::task::block_in_place(|| answer(&params, done)))
 }
 
 /// `GET|POST /api/v1/query_range`.
@@ -52,7 +53,7 @@ pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> 
         engine.range(storage, &expr, start, end, step, options)
     })
     .await?;
-    Ok(answer(&params, done))
+    Ok(tokio::task::block_in_place(|| answer(&params, done)))
 }
 
 /// `GET|POST /api/v1/format_query`: the canonical form.
@@ -95,7 +96,7 @@ async fn evaluate(
         ApiError::new(ErrorType::BadData, format!("error parsing lookback delta duration: {why}"))
     })?;
     let clock = state.clock.clone();
-    let interval = state.config.load().config().global.effective_evaluation_interval();
+    let interval = state.config.load().config.global.effective_evaluation_interval();
     let options = QueryOptions {
         text: params.get("query").to_owned(),
         lookback_delta: lookback.filter(|ms| *ms > 0),

@@ -71,7 +71,7 @@ mod tests {
     fn statistics_are_the_originals() {
         let step = |t, n| StepStats { t, total_samples: n, samples_read: n - 1 };
         let mut stats = QueryStats { total_samples: 7, samples_read: 5, ..QueryStats::default() };
-        let mut written = |stats: &QueryStats| {
+        let written = |stats: &QueryStats| {
             let mut out = String::from("{\"a\":1");
             write(&mut out, stats, Duration::from_millis(1), Duration::from_millis(2));
             out.push('}');

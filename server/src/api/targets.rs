@@ -14,20 +14,22 @@ use std::sync::Arc;
 /// `GET /api/v1/targets`.
 pub(super) async fn targets(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
     let wanted = match params.get("state") {
-        text @ ("active" | "dropped") => text,
-        _ => "any",
+        "" | "any" => "any",
+        // another word matches no target, as in the original
+        text => text,
     };
     let pool = params.get("scrapePool");
     let of_pool = |name: &str| pool.is_empty() || pool == name;
     let all = state.scrape.targets();
     let active: Vec<Value> = match wanted {
-        "dropped" => Vec::new(),
-        _ => all.active.iter().filter(|t| of_pool(&t.pool)).map(|t| active_json(&state, t)).collect(),
+        "active" | "any" => {
+            all.active.iter().filter(|t| of_pool(&t.pool)).map(|t| active_json(&state, t)).collect()
+        }
+        _ => Vec::new(),
     };
     // a target that cannot be scraped is told among the dropped ones, with the reason
     let dropped: Vec<Value> = match wanted {
-        "active" => Vec::new(),
-        _ => {
+        "dropped" | "any" => {
             let dropped = all.dropped.iter().map(|t| (&t.pool, &t.discovered, None));
             let rejected = all.rejected.iter().map(|t| (&t.pool, &t.discovered, Some(&t.reason)));
             dropped
@@ -39,6 +41,7 @@ pub(super) async fn targets(Shared(state): Shared<Arc<State>>, params: Params) -
                 })
                 .collect()
         }
+        _ => Vec::new(),
     };
     let counts: BTreeMap<&String, &usize> =
         all.dropped_counts.iter().filter(|(name, _)| of_pool(name)).collect();

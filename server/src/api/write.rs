@@ -24,6 +24,9 @@ const MAX_COMPRESSED_BYTES: usize = 32 << 20;
 /// Snappy compresses zeros 20 times and more: this bounds what a small request can unfold to.
 const MAX_DECODED_BYTES: usize = 128 << 20;
 
+/// A sample so far in the future is refused, as by the original: it would move the window of what can be written away from now.
+const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
+
 /// Why a request cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Error {
@@ -296,7 +299,8 @@ impl Outcome {
 }
 
 /// Appends all of a request. What is refused harms nothing else.
-fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiError> {
+fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8], now_ms: i64) -> Result<Outcome, ApiError> {
+    let latest = now_ms + MAX_AHEAD_MS;
     let bad = |e: Error| ApiError::new(ErrorType::BadData, e);
     let storage = |e: tsdb::AppendError| ApiError::new(ErrorType::Internal, e);
     let mut appender = db.appender();
@@ -310,7 +314,10 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8]) -> Result<Outcome, ApiEr
         let mut known = cache.get(fingerprint, &series);
         let mut labels = Labels::empty();
         for i in 0..series.len() {
-            let mut result = series.append(i, &mut appender, known, &labels);
+            let mut result = match series.time(i) > latest {
+                true => Err(tsdb::AppendError::OutOfBounds),
+                false => series.append(i, &mut appender, known, &labels),
+            };
             // the first of a new series, or of one that left memory since: now the labels are needed
             if matches!(result, Err(tsdb::AppendError::InvalidLabels(_))) && labels.is_empty() {
                 labels = match series.decode_labels() {
@@ -400,7 +407,7 @@ pub(super) async fn handle(
             return Err(bad(&format!("{len} bytes decoded exceed the limit of {MAX_DECODED_BYTES}")));
         }
         let body = snap::raw::Decoder::new().decompress_vec(&compressed).map_err(|e| bad(&e))?;
-        append(&state.db, &state.write_refs, &body)
+        append(&state.db, &state.write_refs, &body, state.clock.now_ms())
     });
     state.metrics.remote_write_requests.inc();
     match result {

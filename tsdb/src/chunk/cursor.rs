@@ -96,6 +96,20 @@ impl BitWriter {
         self.bits(v.to_bits(), 64);
     }
 
+    /// A uvarint of whole bytes that need not lie at a byte's begin.
+    pub(super) fn uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bits(value & 0x7f | 0x80, 8);
+            value >>= 7;
+        }
+        self.bits(value, 8);
+    }
+
+    /// The zigzag form of the same.
+    pub(super) fn varint(&mut self, value: i64) {
+        self.uvarint((value << 1 ^ value >> 63) as u64);
+    }
+
     /// A row of `ones` ones, ended by a zero unless there are eight; then the number's low bits.
     fn with_width(&mut self, ones: u32, value: u64) {
         if ones == 8 {
@@ -184,11 +198,13 @@ mod tests {
             for &(value, shift) in &values {
                 out.signed(value >> shift);
                 out.unsigned(value as u64 >> shift);
+                out.varint(value >> shift);
             }
             let mut cursor = Cursor::new(&out.bytes);
             for &(value, shift) in &values {
                 prop_assert_eq!(cursor.signed(), value >> shift);
                 prop_assert_eq!(cursor.unsigned(), value as u64 >> shift);
+                prop_assert_eq!(cursor.varint().ok(), Some(value >> shift));
             }
             prop_assert!(cursor.check_end().is_ok());
         }

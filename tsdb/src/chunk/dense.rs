@@ -6,7 +6,8 @@
 //! all beginnings kept.
 
 use super::bits::{put_bits, put_dod};
-use super::{Encoding, SAMPLES_PER_COMPACTED_CHUNK};
+use super::xor2::Bounds;
+use super::{Encoding, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Xor2Chunk};
 use crate::encoding::{put_uvarint, put_varint};
 
 /// Runs are at most so long: beyond, a repeated header of 11 bits is less than a fifth of a bit a sample, and the search stays
@@ -65,8 +66,43 @@ impl DenseEncoder {
         Ok(())
     }
 
+    /// The same as XOR2 chunks, with the samples' start timestamps (0: unknown): as many as samples, or none. With starts, a chunk has at most
+    /// 120 samples: its header cannot say that they are known from a later one on.
+    pub fn encode_xor2<E>(
+        &mut self,
+        ts: &[i64],
+        vs: &[f64],
+        starts: &[i64],
+        mut each: impl FnMut(i64, i64, Encoding, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        debug_assert!(ts.len() == vs.len() && (starts.is_empty() || starts.len() == ts.len()));
+        if ts.is_empty() {
+            return Ok(());
+        }
+        let most = if starts.is_empty() { SAMPLES_PER_COMPACTED_CHUNK } else { SAMPLES_PER_CHUNK };
+        let size = ts.len().div_ceil(ts.len().div_ceil(usize::from(most)));
+        for begin in (0..ts.len()).step_by(size) {
+            let end = ts.len().min(begin + size);
+            self.find_windows(&vs[begin..end], true);
+            let mut windows = self.windows.iter();
+            let mut chunk = Xor2Chunk::default();
+            for i in begin..end {
+                let changed = self.xors[i - begin].bits != 0;
+                // the window that a changed value begins, if it begins one
+                let place = if changed { windows.next() } else { None };
+                let window = place.filter(|(_, _, begins)| *begins).map(|&(leading, trailing, _)| Bounds {
+                    leading: u32::from(leading),
+                    trailing: u32::from(trailing),
+                });
+                chunk.append_in(ts[i], starts.get(i).copied().unwrap_or(0), vs[i], window);
+            }
+            each(ts[begin], ts[end - 1], Encoding::Xor2, chunk.bytes())?;
+        }
+        Ok(())
+    }
+
     fn encode_chunk(&mut self, ts: &[i64], vs: &[f64]) {
-        self.find_windows(vs);
+        self.find_windows(vs, false);
         let (bytes, mut free) = (&mut self.bytes, 0);
         bytes.clear();
         bytes.extend_from_slice(&(ts.len() as u16).to_be_bytes());
@@ -98,13 +134,16 @@ impl DenseEncoder {
         }
     }
 
-    /// Fills `xors`, `changed` and `windows` for the values of a chunk.
-    fn find_windows(&mut self, vs: &[f64]) {
+    /// Fills `xors`, `changed` and `windows` for the values of a chunk. In one of the second kind, staleness marks are no values.
+    fn find_windows(&mut self, vs: &[f64], second: bool) {
         self.xors.clear();
         self.changed.clear();
         self.xors.push(Xor::default());
-        for i in 1..vs.len() {
-            let bits = vs[i].to_bits() ^ vs[i - 1].to_bits();
+        let is_passed = |v: f64| second && model::is_stale(v);
+        let mut before = if is_passed(vs[0]) { 0 } else { vs[0].to_bits() };
+        for (i, v) in vs.iter().enumerate().skip(1) {
+            let bits = if is_passed(*v) { 0 } else { v.to_bits() ^ before };
+            before ^= bits;
             let leading = (bits.leading_zeros() as u8).min(MAX_LEADING);
             self.xors.push(Xor { bits, leading, trailing: bits.trailing_zeros() as u8 });
             if bits != 0 {
@@ -180,6 +219,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_second_kind_comes_back(
+            steps in proptest::collection::vec((1i64..100_000, prop_oneof![
+                (0u32..50).prop_map(f64::from), Just(model::STALE_NAN), any::<f64>(),
+            ], prop_oneof![Just(0i64), Just(7), any::<i64>()]), 1..600),
+            has_starts in any::<bool>(),
+        ) {
+            let mut t = 0;
+            let (mut ts, mut vs, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+            for &(step, v, st) in &steps {
+                t += step;
+                ts.push(t);
+                vs.push(v);
+                starts.extend(has_starts.then_some(st));
+            }
+            let mut found = Vec::new();
+            let encoded = DenseEncoder::new().encode_xor2(&ts, &vs, &starts, |mint, maxt, _, data| {
+                crate::chunk::decode_xor2(data, mint, maxt, |t, st, v| found.push((t, st, v.to_bits())))
+            });
+            prop_assert_eq!(encoded, Ok(()));
+            let start = |i: usize| starts.get(i).copied().unwrap_or(0);
+            let expected: Vec<_> = (0..ts.len()).map(|i| (ts[i], start(i), vs[i].to_bits())).collect();
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn round_trip_and_never_larger(
             steps in proptest::collection::vec((1i64..100_000, prop_oneof![

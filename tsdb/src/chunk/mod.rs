@@ -15,7 +15,7 @@ pub(crate) use histogram::forget_reset;
 pub use histogram::{HistogramChunk, decode_histograms, decode_native};
 pub use samples::{Columns, FloatColumns, HistogramForm, Samples};
 pub use xor::{XorChunk, XorIter, decode_xor};
-pub use xor2::decode_xor2;
+pub use xor2::{Xor2Chunk, decode_xor2};
 
 /// Samples after which a chunk is cut, as Prometheus does.
 pub const SAMPLES_PER_CHUNK: u16 = 120;
@@ -70,6 +70,15 @@ impl Encoding {
             _ => count,
         }
     }
+}
+
+/// Which encodings new chunks get, besides those that all readers know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encodings {
+    /// Floats as XOR2 chunks: smaller, with room for start timestamps.
+    pub xor2: bool,
+    /// Native histograms in chunks with room for start timestamps.
+    pub histogram_starts: bool,
 }
 
 /// Why a chunk could not be decoded.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use model::{FloatHistogram, NativeHistogram, Value};
 
 use super::{
-    Encoding, Error, HistogramChunk, XorChunk, decode_histograms, decode_native, decode_xor, decode_xor2,
+    Encoding, Encodings, Error, HistogramChunk, Xor2Chunk, XorChunk, decode_histograms, decode_native,
+    decode_xor, decode_xor2,
 };
 
 /// Samples in order of time. A float stands in `vs`; where a sample is a histogram, `vs` has 0 and `histograms` has an entry with the
@@ -127,7 +128,25 @@ impl<H: HistogramForm> Columns<H> {
         }
     }
 
-    fn push_start(&mut self, st: i64) {
+    /// Moves all samples of another run of floats behind these.
+    pub(crate) fn append(&mut self, floats: &mut Self) {
+        debug_assert!(floats.histograms.is_empty());
+        if !floats.starts.is_empty() {
+            self.starts.resize(self.ts.len(), 0);
+            self.starts.append(&mut floats.starts);
+        }
+        self.ts.append(&mut floats.ts);
+        self.vs.append(&mut floats.vs);
+        if !self.starts.is_empty() {
+            self.starts.resize(self.ts.len(), 0);
+        }
+    }
+
+    /// Sets the start of the sample appended last; 0: unknown.
+    pub fn push_start(&mut self, st: i64) {
+        if !self.starts.is_empty() {
+            self.starts.truncate(self.ts.len() - 1);
+        }
         if st != 0 || !self.starts.is_empty() {
             self.starts.resize(self.ts.len() - 1, 0);
             self.starts.push(st);
@@ -219,11 +238,23 @@ impl Samples {
         (0..self.len()).map(|i| (self.ts[i], self.value(i)))
     }
 
+    /// The start of sample `index`; 0: unknown.
+    pub fn start(&self, index: usize) -> i64 {
+        self.starts.get(index).copied().unwrap_or(0)
+    }
+
+    /// Whether the start of one of these samples is known.
+    fn knows_starts(&self, mut range: std::ops::Range<usize>) -> bool {
+        range.any(|i| self.start(i) != 0)
+    }
+
     /// Encodes the samples, which must be in order, and calls `each(mint, maxt, encoding, data)` for every chunk: floats with at most
-    /// `samples_per_chunk` a chunk, histograms likewise, cut wherever their kind or layout changes.
+    /// `samples_per_chunk` a chunk, histograms likewise, cut wherever their kind or layout changes. Known starts are kept, whatever
+    /// `encodings` says.
     pub fn encode<E>(
         &self,
         samples_per_chunk: u16,
+        encodings: Encodings,
         mut each: impl FnMut(i64, i64, Encoding, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut histograms = self.histograms.iter().peekable();
@@ -233,12 +264,20 @@ impl Samples {
             if histograms.peek().is_none_or(|(i, _)| *i != at) {
                 let next = histograms.peek().map_or(self.len(), |(i, _)| *i);
                 at = next.min(begin + usize::from(samples_per_chunk));
-                let mut chunk = XorChunk::new();
-                (begin..at).for_each(|i| chunk.append(self.ts[i], self.vs[i]));
-                each(self.ts[begin], self.ts[at - 1], Encoding::Xor, chunk.bytes())?;
+                if encodings.xor2 || self.knows_starts(begin..at) {
+                    let mut chunk = Xor2Chunk::default();
+                    at = (begin..at).find(|&i| !self.append_to(&mut chunk, i)).unwrap_or(at);
+                    each(self.ts[begin], self.ts[at - 1], Encoding::Xor2, chunk.bytes())?;
+                } else {
+                    let mut chunk = XorChunk::new();
+                    (begin..at).for_each(|i| chunk.append(self.ts[i], self.vs[i]));
+                    each(self.ts[begin], self.ts[at - 1], Encoding::Xor, chunk.bytes())?;
+                }
                 continue;
             }
-            let mut chunk = HistogramChunk::default();
+            let run = histograms.clone().enumerate().take_while(|(n, (i, _))| *i == begin + n).count();
+            let mut chunk =
+                HistogramChunk::new(encodings.histogram_starts || self.knows_starts(begin..begin + run));
             let mut first = begin;
             while let Some((_, h)) = histograms.next_if(|(i, _)| *i == at) {
                 if at - first == usize::from(samples_per_chunk) {
@@ -246,7 +285,7 @@ impl Samples {
                     each(self.ts[first], self.ts[at - 1], encoding, &chunk.take())?;
                     first = at;
                 }
-                if let Some((encoding, data)) = chunk.append(self.ts[at], h) {
+                if let Some((encoding, data)) = chunk.append(self.ts[at], self.start(at), h) {
                     each(self.ts[first], self.ts[at - 1], encoding, &data)?;
                     first = at;
                 }
@@ -255,6 +294,15 @@ impl Samples {
             each(self.ts[first], self.ts[at - 1], chunk.encoding(), chunk.bytes())?;
         }
         Ok(())
+    }
+
+    /// Appends float `i` to a chunk; false where its start does not fit there.
+    fn append_to(&self, chunk: &mut Xor2Chunk, i: usize) -> bool {
+        let fits = chunk.takes(self.start(i));
+        if fits {
+            chunk.append(self.ts[i], self.start(i), self.vs[i]);
+        }
+        fits
     }
 }
 
@@ -280,7 +328,7 @@ mod tests {
     fn samples_of_all_kinds_come_back() {
         let (samples, mut read, mut floats) = (mixed(), Samples::default(), FloatColumns::default());
         let mut kinds = Vec::new();
-        let encoded = samples.encode(7, |mint, maxt, encoding, data| {
+        let encoded = samples.encode(7, Encodings::default(), |mint, maxt, encoding, data| {
             kinds.push((mint, maxt, encoding));
             floats.read_chunk(encoding, data, i64::MIN, i64::MAX)?;
             read.read_chunk(encoding, data, mint, maxt)
@@ -292,6 +340,47 @@ mod tests {
         );
         assert_eq!((floats.len(), floats.histograms.len()), (40, 20));
         assert!(samples.iter().zip(read.iter()).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1)));
+    }
+
+    #[test]
+    fn known_starts_are_kept() {
+        for count in [40, 400] {
+            let mut samples = Samples::default();
+            for t in 0..count {
+                let h = Histogram { zero_count: t as u64, count: t as u64, ..Histogram::default() };
+                if t % 20 < 10 {
+                    samples.push_float(t, 1.0)
+                } else {
+                    samples.push_histogram(t, h.into())
+                }
+                samples.push_start(if t % 10 < 5 { 0 } else { t - 100 });
+            }
+            let (mut read, mut kinds) = (Samples::default(), Vec::new());
+            let encoded = samples.encode(240, Encodings::default(), |mint, maxt, encoding, data| {
+                kinds.push(encoding);
+                read.read_chunk(encoding, data, mint, maxt)
+            });
+            assert_eq!(encoded, Ok(()));
+            assert_eq!(kinds[..2], [Encoding::Xor2, Encoding::HistogramSt]);
+            assert_eq!((read.ts, read.starts), (samples.ts, samples.starts));
+        }
+        let mut floats = Samples::default();
+        for t in 0..200 {
+            floats.push_float(t, 1.0);
+            floats.push_start(if t < 150 { 0 } else { 7 });
+        }
+        let mut kinds = Vec::new();
+        let wanted = Encodings { xor2: true, histogram_starts: true };
+        let encoded = floats.encode(240, wanted, |mint, maxt, encoding, _| {
+            kinds.push((mint, maxt, encoding));
+            Ok::<_, ()>(())
+        });
+        assert_eq!(encoded, Ok(()));
+        assert_eq!(
+            kinds,
+            [(0, 149, Encoding::Xor2), (150, 199, Encoding::Xor2)],
+            "known too late for one chunk"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Start timestamps in chunks: when the counter of each sample began. See `docs/chunk.md`.
 
-use super::cursor::Cursor;
+use super::cursor::{BitWriter, Cursor};
 use super::xor::Fault;
 
 /// Decodes the start timestamps that stand behind the samples of a chunk.
@@ -40,5 +40,47 @@ impl Starts {
             self.st = before.wrapping_sub(self.distance);
         }
         Ok(())
+    }
+}
+
+/// The last sample that the header byte can name as the first whose start differs.
+const LAST_CHANGE: u8 = 0x7f;
+
+/// Encodes the start timestamps behind the samples of a chunk that grows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StartWriter {
+    first_known: bool,
+    changes_at: u8,
+    distance: i64,
+    /// The start of the sample before, milliseconds; 0: unknown.
+    st: i64,
+}
+
+impl StartWriter {
+    /// Whether sample `index` (from 0) can have this start: where none has been known for so long that the header cannot say since when
+    /// they are, it cannot, and a chunk ends.
+    pub(super) fn takes(&self, index: usize, st: i64) -> bool {
+        index <= usize::from(LAST_CHANGE) || self.changes_at > 0 || st == self.st
+    }
+
+    /// Writes the start of sample `index` of time `t`, which follows one of time `before`; returns the chunk's header byte.
+    pub(super) fn put(&mut self, out: &mut BitWriter, index: usize, before: i64, t: i64, st: i64) -> u8 {
+        if index == 0 {
+            if st != 0 {
+                self.first_known = true;
+                out.varint(t.wrapping_sub(st));
+            }
+        } else if self.changes_at > 0 {
+            let distance = before.wrapping_sub(st);
+            out.signed(distance.wrapping_sub(self.distance));
+            self.distance = distance;
+        } else if st != self.st || (index == usize::from(LAST_CHANGE) && st != 0) {
+            debug_assert!(self.takes(index, st));
+            self.changes_at = index as u8;
+            self.distance = before.wrapping_sub(st);
+            out.signed(self.distance);
+        }
+        self.st = st;
+        u8::from(self.first_known) << 7 | self.changes_at
     }
 }

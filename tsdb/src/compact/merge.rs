@@ -13,21 +13,22 @@ use crate::block::{
     Postings, SeriesRef,
 };
 use crate::chunk::{
-    self, DenseEncoder, Encoding, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Samples, decode_xor,
+    self, DenseEncoder, Encoding, Encodings, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Samples,
 };
 use crate::disk::Disk;
 
 /// Merges blocks into a new one in `parent`: samples with equal timestamps are taken once (from the first block that has them), deleted ones are left out,
-/// float chunks are encoded anew, denser and longer. The parents stay: the caller removes them when this has returned, and then the new block is durable.
+/// float chunks are encoded anew, denser and longer, as `encodings` says where no start is known. The parents stay: the caller removes them when this has returned, and then the new block is durable.
 /// None where no sample is left.
 pub fn compact(
     disk: &Arc<dyn Disk>,
     parent: &Path,
     ulid: Ulid,
     blocks: &[Arc<Block>],
+    encodings: Encodings,
 ) -> Result<Option<BlockMeta>, Error> {
     let metas: Vec<&BlockMeta> = blocks.iter().map(|b| b.meta()).collect();
-    write(disk, parent, ulid, blocks, origin(&metas))
+    write(disk, parent, ulid, blocks, encodings, origin(&metas))
 }
 
 /// Writes a block anew without what is deleted of it. As with Prometheus, the new one begins at level 1 again, its own
@@ -37,6 +38,7 @@ pub fn rewrite(
     parent: &Path,
     ulid: Ulid,
     block: &Arc<Block>,
+    encodings: Encodings,
 ) -> Result<Option<BlockMeta>, Error> {
     let origin = Compaction {
         level: 1,
@@ -45,7 +47,7 @@ pub fn rewrite(
         hints: block.meta().compaction.hints.clone(),
         ..Compaction::default()
     };
-    write(disk, parent, ulid, std::slice::from_ref(block), origin)
+    write(disk, parent, ulid, std::slice::from_ref(block), encodings, origin)
 }
 
 fn write(
@@ -53,10 +55,11 @@ fn write(
     parent: &Path,
     ulid: Ulid,
     blocks: &[Arc<Block>],
+    encodings: Encodings,
     origin: Compaction,
 ) -> Result<Option<BlockMeta>, Error> {
     let mut writer = BlockWriter::create(Arc::clone(disk), parent, ulid)?;
-    match merge_all(&mut writer, blocks) {
+    match merge_all(&mut writer, blocks, encodings) {
         Ok(()) => {
             let mint = blocks.iter().map(|b| b.meta().min_time).min().unwrap_or(0);
             let maxt = blocks.iter().map(|b| b.meta().max_time).max().unwrap_or(0);
@@ -138,10 +141,10 @@ struct Input<'a> {
     deleted: usize,
 }
 
-fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Error> {
+fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>], encodings: Encodings) -> Result<(), Error> {
     let mut cursors = blocks.iter().map(|b| Cursor::open(b)).collect::<Result<Vec<_>, _>>()?;
     let (mut inputs, mut deleted) = (Vec::new(), Vec::new());
-    let mut series = SeriesMerger::default();
+    let mut series = SeriesMerger { encodings, ..SeriesMerger::default() };
     loop {
         let least = cursors.iter().filter_map(|c| c.present.as_ref()).map(|(labels, _)| labels).min();
         let Some(labels) = least.cloned() else { return Ok(()) };
@@ -177,10 +180,10 @@ fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>]) -> Result<(), Erro
 /// Merges the chunks of one series; keeps its buffers from series to series.
 #[derive(Default)]
 struct SeriesMerger {
+    encodings: Encodings,
     encoder: DenseEncoder,
     /// Floats that wait for being encoded.
-    ts: Vec<i64>,
-    vs: Vec<f64>,
+    waiting: Samples,
     /// One cluster's samples before they are put in order.
     unsorted: Samples,
     /// Whether what the last chunk written follows is not what it followed before.
@@ -248,13 +251,12 @@ impl SeriesMerger {
         }
         self.unsorted.sort_from(0);
         if self.unsorted.histograms.is_empty() {
-            self.ts.append(&mut self.unsorted.ts);
-            self.vs.append(&mut self.unsorted.vs);
+            self.waiting.append(&mut self.unsorted);
             return Ok(());
         }
         self.encode_waiting();
         let (out, ends) = (&mut self.out, &mut self.ends);
-        let Ok(()) = self.unsorted.encode(SAMPLES_PER_CHUNK, |mint, maxt, encoding, data| {
+        let Ok(()) = self.unsorted.encode(SAMPLES_PER_CHUNK, self.encodings, |mint, maxt, encoding, data| {
             out.extend_from_slice(data);
             ends.push((mint, maxt, encoding, out.len()));
             Ok::<(), std::convert::Infallible>(())
@@ -264,9 +266,17 @@ impl SeriesMerger {
 
     /// Takes over a chunk as a whole: short ones of floats wait for others to be joined with.
     fn copy(&mut self, labels: &Labels, chunk: &Input<'_>) -> Result<(), Error> {
-        let samples = chunk.encoding.num_samples(chunk.bytes);
-        if chunk.encoding == Encoding::Xor && samples < SAMPLES_PER_COMPACTED_CHUNK {
-            return decode_xor(chunk.bytes, i64::MIN, i64::MAX, &mut self.ts, &mut self.vs)
+        let is_short = chunk.encoding.num_samples(chunk.bytes) < SAMPLES_PER_COMPACTED_CHUNK;
+        // Starts must not be lost, so chunks that may have some are joined only where the encoding stays.
+        let joins = match chunk.encoding {
+            Encoding::Xor => is_short,
+            Encoding::Xor2 => is_short && self.encodings.xor2,
+            _ => false,
+        };
+        if joins {
+            return self
+                .waiting
+                .read_chunk(chunk.encoding, chunk.bytes, i64::MIN, i64::MAX)
                 .map_err(|e| unreadable(labels, chunk, &e));
         }
         self.encode_waiting();
@@ -281,13 +291,17 @@ impl SeriesMerger {
 
     fn encode_waiting(&mut self) {
         let (out, ends) = (&mut self.out, &mut self.ends);
-        let Ok(()) = self.encoder.encode(&self.ts, &self.vs, |mint, maxt, encoding, data| {
+        let each = |mint, maxt, encoding, data: &[u8]| {
             out.extend_from_slice(data);
             ends.push((mint, maxt, encoding, out.len()));
             Ok::<(), std::convert::Infallible>(())
-        });
-        self.ts.clear();
-        self.vs.clear();
+        };
+        let Samples { ts, vs, starts, .. } = &self.waiting;
+        let Ok(()) = match self.encodings.xor2 || !starts.is_empty() {
+            true => self.encoder.encode_xor2(ts, vs, starts, each),
+            false => self.encoder.encode(ts, vs, each),
+        };
+        self.waiting.clear();
     }
 
     fn write(&self, labels: &Labels, writer: &mut BlockWriter) -> Result<(), Error> {

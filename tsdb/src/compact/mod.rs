@@ -20,8 +20,3 @@ pub fn is_early(meta: &BlockMeta) -> bool {
     let early = [HINT_OUT_OF_ORDER, HINT_STALE_SERIES, HINT_SELECTED_SERIES];
     meta.compaction.hints.iter().any(|hint| early.contains(&hint.as_str()))
 }
-
-/// Whether a block holds series that ended, cut from the head before its time.
-pub(crate) fn is_of_stale_series(meta: &BlockMeta) -> bool {
-    meta.compaction.hints.iter().any(|hint| hint == HINT_STALE_SERIES)
-}

@@ -202,9 +202,14 @@ pub fn uvarint_len(value: u64) -> usize {
 }
 
 /// The Castagnoli checksum of all the formats; constant under a fuzzer, which would not come past it.
-#[allow(unexpected_cfgs)] // `fuzzing` is what fuzz/run builds with
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    if cfg!(fuzzing) { 0 } else { ::crc32c::crc32c(bytes) }
+    crc32c_append(0, bytes)
+}
+
+/// The checksum of bytes that come after those which have the checksum `sum`.
+#[allow(unexpected_cfgs)] // `fuzzing` is what fuzz/run builds with
+pub fn crc32c_append(sum: u32, bytes: &[u8]) -> u32 {
+    if cfg!(fuzzing) { 0 } else { ::crc32c::crc32c_append(sum, bytes) }
 }
 
 #[cfg(test)]
@@ -226,6 +231,7 @@ mod tests {
         check(64, &[0x80, 0x01]);
         check(i64::MIN, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c_append(crc32c(b"1234"), b"56789"), 0xe306_9283);
     }
 
     #[test]

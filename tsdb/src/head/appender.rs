@@ -13,8 +13,8 @@ use super::series::{Outcome, PAGE_SLOTS, Page, Series};
 use crate::error::AppendError;
 use crate::options::WalSync;
 use crate::wal::records::{
-    ExemplarRecord, RecordType, SampleRecord, encode_exemplars, encode_histograms, encode_samples,
-    encode_series_from,
+    ExemplarRecord, RecordType, SampleRecord, encode_exemplars, encode_histograms, encode_histograms_v2,
+    encode_samples, encode_samples_v2, encode_series_from,
 };
 
 /// Batches kept for reuse: one a thread that commits, on the machines this runs on.
@@ -26,6 +26,8 @@ const POOLED_SAMPLES: usize = 1 << 15;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     samples: Vec<SampleRecord>,
+    /// Their starts (0: unknown): as many, or nothing where none is known or none is stored.
+    starts: Vec<i64>,
     /// Histograms by the index of their sample, whose value is 0 then.
     histograms: Vec<(usize, NativeHistogram)>,
     /// Exemplars, each with its series' number and labels.
@@ -53,10 +55,14 @@ impl Batch {
         self.ends.iter().map(move |&end| &self.record[std::mem::replace(&mut begin, end)..end])
     }
 
+    fn start(&self, i: usize) -> i64 {
+        self.starts.get(i).copied().unwrap_or(0)
+    }
+
     /// Encodes the samples: a record of floats, and one of each kind of histograms. Only where a series has samples of several kinds, they
     /// are written in the order in which they came, in as many records as that takes. Those that come out of order follow in records of
-    /// their own.
-    fn encode(&mut self) {
+    /// their own. Records `with_starts` have room for start timestamps.
+    fn encode(&mut self, with_starts: bool) {
         let (mut record, mut ends) = (std::mem::take(&mut self.record), std::mem::take(&mut self.ends));
         record.clear();
         ends.clear();
@@ -73,25 +79,45 @@ impl Batch {
         self.late_records = 0;
         if self.histograms.is_empty() && self.late.is_empty() {
             if !self.samples.is_empty() {
-                encode_samples(&self.samples, &mut record);
+                match with_starts {
+                    true => encode_samples_v2(self.with_starts(0..self.samples.len()), &mut record),
+                    false => encode_samples(&self.samples, &mut record),
+                }
                 ends.push(record.len());
             }
         } else {
             let mut late = self.late.iter().peekable();
             let in_order = (0..self.samples.len()).filter(|i| late.next_if_eq(&i).is_none()).collect();
-            self.encode_some(in_order, &mut record, &mut ends);
+            self.encode_some(in_order, with_starts, &mut record, &mut ends);
             let before = ends.len();
-            self.encode_some(self.late.clone(), &mut record, &mut ends);
+            self.encode_some(self.late.clone(), with_starts, &mut record, &mut ends);
             self.late_records = ends.len() - before;
         }
         (self.record, self.ends) = (record, ends);
     }
 
+    /// Series, time, start and value of the samples with these indices.
+    fn with_starts(
+        &self,
+        indices: impl IntoIterator<Item = usize>,
+    ) -> impl Iterator<Item = (u64, i64, i64, f64)> {
+        indices.into_iter().map(|i| {
+            let SampleRecord { ref_, t, v } = self.samples[i];
+            (ref_, t, self.start(i), v)
+        })
+    }
+
     /// Encodes the samples with these indices.
-    fn encode_some(&self, mut order: Vec<usize>, record: &mut Vec<u8>, ends: &mut Vec<usize>) {
+    fn encode_some(
+        &self,
+        mut order: Vec<usize>,
+        with_starts: bool,
+        record: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) {
         let mut histograms = self.histograms.iter().peekable();
         let kinds: Vec<_> = (0..self.samples.len())
-            .map(|i| histograms.next_if(|(at, _)| *at == i).map(|(_, h)| (RecordType::of_histogram(h), h)))
+            .map(|i| histograms.next_if(|(at, _)| *at == i).map(|(_, h)| (type_of_record(h, with_starts), h)))
             .collect();
         let type_of = |i: usize| kinds[i].map_or(RecordType::Samples, |(type_, _)| type_);
         let mut of_series: FxHashMap<u64, RecordType> = FxHashMap::default();
@@ -101,13 +127,19 @@ impl Batch {
             order.sort_by_key(|&i| type_of(i) as u8);
         }
         for run in order.chunk_by(|&a, &b| type_of(a) == type_of(b)) {
-            if type_of(run[0]) == RecordType::Samples {
+            if type_of(run[0]) == RecordType::Samples && with_starts {
+                encode_samples_v2(self.with_starts(run.iter().copied()), record);
+            } else if type_of(run[0]) == RecordType::Samples {
                 let floats: Vec<SampleRecord> = run.iter().map(|&i| self.samples[i]).collect();
                 encode_samples(&floats, record);
             } else {
                 let all = run.iter().filter_map(|&i| Some((i, kinds[i]?.1)));
-                let all = all.map(|(i, h)| (self.samples[i].ref_, self.samples[i].t, h));
-                encode_histograms(type_of(run[0]), all, record);
+                let all = all.map(|(i, h)| (self.samples[i].ref_, self.samples[i].t, self.start(i), h));
+                match type_of(run[0]) {
+                    RecordType::HistogramSamplesV2 => encode_histograms_v2(false, all, record),
+                    RecordType::FloatHistogramSamplesV2 => encode_histograms_v2(true, all, record),
+                    type_ => encode_histograms(type_, all.map(|(ref_, t, _, h)| (ref_, t, h)), record),
+                }
             }
             ends.push(record.len());
         }
@@ -115,6 +147,7 @@ impl Batch {
 
     fn clear(&mut self) {
         self.samples.clear();
+        self.starts.clear();
         self.histograms.clear();
         self.exemplars.clear();
         self.late.clear();
@@ -122,6 +155,15 @@ impl Batch {
         self.places.clear();
         self.pages.clear();
         self.record.clear();
+    }
+}
+
+/// The type of record that a histogram goes into.
+fn type_of_record(h: &NativeHistogram, with_starts: bool) -> RecordType {
+    match (h, with_starts) {
+        (_, false) => RecordType::of_histogram(h),
+        (NativeHistogram::Integer(_), true) => RecordType::HistogramSamplesV2,
+        (NativeHistogram::Float(_), true) => RecordType::FloatHistogramSamplesV2,
     }
 }
 
@@ -143,6 +185,8 @@ pub struct Appender {
     mint: i64,
     /// Samples from this time on may come out of order; `i64::MAX` where none may.
     late_from: i64,
+    /// The start of the sample that is being appended; 0: unknown.
+    start: i64,
 }
 
 impl Appender {
@@ -152,7 +196,7 @@ impl Appender {
         // An empty head says nothing of the time; the blocks do.
         let newest = head.max_time.load(Relaxed).max(head.min_valid());
         let late_from = head.out_of_order.taken_from(newest);
-        Appender { head, batch, last_page: None, mint, late_from }
+        Appender { head, batch, last_page: None, mint, late_from, start: 0 }
     }
 
     /// Appends a sample, `t` in milliseconds. `reference` (where not 0) spares the look-up by labels; one that is not known
@@ -162,6 +206,43 @@ impl Appender {
     /// Why this sample was refused; the others of the batch are not harmed.
     pub fn append(&mut self, reference: u64, labels: &Labels, t: i64, v: f64) -> Result<u64, AppendError> {
         self.append_value(reference, labels, t, Given::Float(v))
+    }
+
+    /// Appends a sample of a count that began at `start` (milliseconds; 0: unknown). Without [`crate::Options::start_timestamps`] that is not
+    /// stored.
+    ///
+    /// # Errors
+    /// As [`Appender::append`].
+    pub fn append_since(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        start: i64,
+        t: i64,
+        v: f64,
+    ) -> Result<u64, AppendError> {
+        self.start = start;
+        let appended = self.append(reference, labels, t, v);
+        self.start = 0;
+        appended
+    }
+
+    /// Appends a native histogram of a count that began at `start`, as [`Appender::append_since`] does a float.
+    ///
+    /// # Errors
+    /// As [`Appender::append_histogram`].
+    pub fn append_histogram_since(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        start: i64,
+        t: i64,
+        h: &NativeHistogram,
+    ) -> Result<u64, AppendError> {
+        self.start = start;
+        let appended = self.append_histogram(reference, labels, t, h);
+        self.start = 0;
+        appended
     }
 
     /// Appends a native histogram, as [`Appender::append`] does a float.
@@ -216,22 +297,28 @@ impl Appender {
         given: Given<'_>,
     ) -> Option<Result<(), AppendError>> {
         if t < self.mint && t < self.late_from {
-            return Some(Err(self.refused(AppendError::OutOfBounds)));
+            return Some(Err(self.refused(AppendError::OutOfBounds, given)));
         }
         self.append_to(self.head.id_of(reference)?, t, given)
     }
 
     /// Counts a refusal. Where there is a window, whatever lies before it is too old, and nothing else.
     #[cold]
-    fn refused(&self, error: AppendError) -> AppendError {
+    fn refused(&self, error: AppendError, given: Given<'_>) -> AppendError {
         let metrics = &self.head.metrics;
-        let (counter, error) = match error {
-            AppendError::Duplicate => (&metrics.duplicates, error),
-            _ if self.late_from < i64::MAX => (&metrics.too_old, AppendError::TooOld),
-            AppendError::OutOfBounds => (&metrics.out_of_bounds, error),
-            _ => (&metrics.out_of_order, error),
+        let of_histograms = &metrics.histograms;
+        let (all, histograms, error) = match error {
+            AppendError::Duplicate => (&metrics.duplicates, None, error),
+            _ if self.late_from < i64::MAX => {
+                (&metrics.too_old, Some(&of_histograms.too_old), AppendError::TooOld)
+            }
+            AppendError::OutOfBounds => (&metrics.out_of_bounds, Some(&of_histograms.out_of_bounds), error),
+            _ => (&metrics.out_of_order, Some(&of_histograms.out_of_order), error),
         };
-        counter.fetch_add(1, Relaxed);
+        all.fetch_add(1, Relaxed);
+        if let (Some(histograms), Given::Histogram(_)) = (histograms, given) {
+            histograms.fetch_add(1, Relaxed);
+        }
         error
     }
 
@@ -309,14 +396,19 @@ impl Appender {
         match outcome {
             Outcome::Appended | Outcome::AppendedAndCut => {}
             Outcome::Repeated => return Some(Ok(())),
-            Outcome::Duplicate => return Some(Err(self.refused(AppendError::Duplicate))),
+            Outcome::Duplicate => return Some(Err(self.refused(AppendError::Duplicate, given))),
             Outcome::OutOfOrder if t >= self.late_from => {}
-            Outcome::OutOfOrder => return Some(Err(self.refused(AppendError::OutOfOrder))),
+            Outcome::OutOfOrder => return Some(Err(self.refused(AppendError::OutOfOrder, given))),
         }
         state.pending += 1;
         drop(state);
         if let Some(h) = histogram {
             self.batch.histograms.push((self.batch.samples.len(), h));
+        }
+        let starts = &mut self.batch.starts;
+        if (self.start != 0 && self.head.options.start_timestamps) || !starts.is_empty() {
+            starts.resize(self.batch.samples.len(), 0);
+            starts.push(self.start);
         }
         self.batch.samples.push(SampleRecord { ref_: self.head.reference(id), t, v });
         self.batch.places.push((index * PAGE_SLOTS + slot) as u32);
@@ -346,17 +438,19 @@ impl Appender {
         let mut batch = std::mem::take(&mut self.batch);
         let head = self.head.clone();
         let may_be_late = self.late_from < i64::MAX;
+        let with_starts = head.options.start_timestamps;
         if !may_be_late {
-            batch.encode();
+            batch.encode(with_starts);
         }
         let mut log = head.log.lock();
         if may_be_late {
             // Only commits change what is newest, and none does while the log is locked.
             head.find_late(&mut batch, self.mint);
-            batch.encode();
+            batch.encode(with_starts);
         }
         if let Err(error) = head.log_batch(&mut log, &batch) {
             drop(log);
+            head.metrics.wal_writes_failed.fetch_add(1, Relaxed);
             self.batch = batch; // dropping `self` rolls it back
             return Err(error);
         }
@@ -482,15 +576,19 @@ impl Head {
 
     /// Stores a sample that came out of order; true where a chunk is full now.
     #[cold]
-    fn apply_late(&self, sample: &SampleRecord, histogram: Option<&NativeHistogram>) -> bool {
+    fn apply_late(&self, sample: &SampleRecord, start: i64, histogram: Option<&NativeHistogram>) -> bool {
         let value = histogram.map_or(Value::Float(sample.v), |h| Value::Histogram(h.clone()));
         let id = (sample.ref_ - self.reference(0)) as u32;
-        let inserted = self.out_of_order.insert(id, sample.t, value);
+        let inserted = self.out_of_order.insert(id, sample.t, start, value);
         if inserted == Inserted::Repeated {
             self.metrics.duplicates.fetch_add(1, Relaxed);
         } else {
             self.metrics.out_of_order_appended.fetch_add(1, Relaxed);
             self.metrics.samples_appended.fetch_add(1, Relaxed);
+            if histogram.is_some() {
+                self.metrics.histograms.out_of_order_appended.fetch_add(1, Relaxed);
+                self.metrics.histograms.appended.fetch_add(1, Relaxed);
+            }
         }
         inserted == Inserted::AddedAndCut
     }
@@ -498,7 +596,7 @@ impl Head {
     /// Appends the batch's samples to their series; returns those that were appended.
     fn apply_batch(&self, batch: &Batch) -> Vec<u32> {
         let mut applied = Vec::with_capacity(batch.samples.len());
-        let (mut mint, mut maxt) = (i64::MAX, i64::MIN);
+        let (mut mint, mut maxt, mut of_histograms) = (i64::MAX, i64::MIN, 0);
         let mut full = Vec::new();
         let oldest = self.min_valid();
         let mut histograms = batch.histograms.iter().peekable();
@@ -508,7 +606,7 @@ impl Head {
             let Some(series) = batch.series(i) else { continue };
             let mut state = series.state.lock();
             if late.next_if_eq(&&i).is_some() {
-                if self.apply_late(sample, histogram.map(|(_, h)| h)) {
+                if self.apply_late(sample, batch.start(i), histogram.map(|(_, h)| h)) {
                     full.push((sample.ref_ - self.reference(0)) as u32);
                 }
                 state.pending -= 1; // stored before: the series must stay
@@ -520,8 +618,8 @@ impl Head {
                 continue;
             }
             let outcome = match histogram {
-                None => state.chain.append(sample.t, sample.v, self.cut_rule),
-                Some((_, h)) => state.chain.append_histogram(sample.t, h, self.cut_rule),
+                None => state.chain.append(sample.t, batch.start(i), sample.v, self.cut_rule),
+                Some((_, h)) => state.chain.append_histogram(sample.t, batch.start(i), h, self.cut_rule),
             };
             match outcome {
                 Outcome::Appended => {}
@@ -537,12 +635,14 @@ impl Head {
                 }
             }
             applied.push(i as u32);
+            of_histograms += u64::from(histogram.is_some());
             mint = mint.min(sample.t);
             maxt = maxt.max(sample.t);
         }
         if !applied.is_empty() {
             self.note_times(mint, maxt);
             self.metrics.samples_appended.fetch_add(applied.len() as u64, Relaxed);
+            self.metrics.histograms.appended.fetch_add(of_histograms, Relaxed);
         }
         self.queue_full(full);
         applied

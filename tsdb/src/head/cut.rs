@@ -7,6 +7,7 @@ use model::Labels;
 
 use super::Head;
 use super::read::{HeadPart, HeldData};
+use super::series::CutRule;
 use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
 use crate::chunk::head_file::HeadChunkReader;
 use crate::chunk::{self, Encoding, Samples};
@@ -88,7 +89,7 @@ impl Head {
             return Ok(()); // removed meanwhile: it had nothing
         }
         let whole = self.without_damage(part, reader, &labels)?;
-        let ready = prepare(&whole, reader, range, self.cut_rule.samples, &labels)?;
+        let ready = prepare(&whole, reader, range, self.cut_rule, &labels)?;
         if ready.is_empty() {
             return Ok(());
         }
@@ -135,7 +136,7 @@ fn prepare(
     part: &HeadPart,
     reader: &HeadChunkReader,
     (mint, maxt): (i64, i64),
-    samples_per_chunk: u16,
+    rule: CutRule,
     labels: &Labels,
 ) -> Result<Vec<Ready>, Error> {
     let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
@@ -163,7 +164,7 @@ fn prepare(
     samples.retain_from(0, |t| !part.deleted.iter().any(|d| d.contains(t)));
     samples.sort_from(0);
     let mut ready = Vec::new();
-    let Ok(()) = samples.encode(samples_per_chunk, |mint, maxt, encoding, data| {
+    let Ok(()) = samples.encode(rule.samples, rule.encodings, |mint, maxt, encoding, data| {
         ready.push(Ready { mint, maxt, encoding, bytes: data.to_vec() });
         Ok::<(), std::convert::Infallible>(())
     });

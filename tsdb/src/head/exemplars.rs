@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::error::AppendError;
+use crate::stats::Sizes;
 
 /// An exemplar may have so many characters of label names and values together, as OpenMetrics says.
 const MAX_LABEL_CHARS: usize = 128;
@@ -126,6 +127,18 @@ impl Exemplars {
         }
         for (series, e) in newer {
             ring.push((*series).clone(), e, limit);
+        }
+    }
+
+    /// How many there are, and how many there may be.
+    pub(crate) fn sizes(&self) -> Sizes {
+        let ring = self.ring.read();
+        Sizes {
+            exemplars: ring.entries.len() as u64,
+            series_with_exemplars: ring.newest.len() as u64,
+            newest_exemplar: ring.newest.values().map(|(e, _)| e.t).max(),
+            exemplar_limit: self.limit() as u64,
+            ..Sizes::default()
         }
     }
 

@@ -130,13 +130,16 @@ impl Head {
             log.wbl(&disk, dir, &options)?;
         }
         let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, now_ms)?;
-        let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms);
+        let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
         replay::set_chunks_aside(&*disk, dir)?;
         let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
         chunks.for_each(|_| {})?;
-        let cut_rule =
-            CutRule { samples: options.samples_per_chunk.max(2), range_ms: options.min_block_duration_ms };
+        let cut_rule = CutRule {
+            samples: options.samples_per_chunk.max(2),
+            range_ms: options.min_block_duration_ms,
+            encodings: options.encodings,
+        };
         Ok(Head {
             disk,
             dir: dir.to_owned(),

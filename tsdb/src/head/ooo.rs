@@ -15,7 +15,7 @@ use super::read::{HeadPart, HeldChunk, HeldData};
 use super::series::{FullChunk, FullData};
 use crate::block::{BlockMeta, BlockWriter, Compaction};
 use crate::chunk::head_file::HeadChunkRef;
-use crate::chunk::{Encoding, Samples};
+use crate::chunk::{Encoding, Encodings, Samples};
 use crate::compact::HINT_OUT_OF_ORDER;
 use crate::error::Error;
 
@@ -25,6 +25,8 @@ const CHUNK_SAMPLES: usize = 32;
 /// The samples of all series that came out of order.
 #[derive(Debug)]
 pub(crate) struct OutOfOrder {
+    /// Which encodings chunks get.
+    encodings: Encodings,
     /// How much older than the head's newest sample a sample may be, milliseconds; 0: none is taken.
     window: AtomicI64,
     /// Whether there are any: all that readers pay for where there are none.
@@ -36,8 +38,8 @@ pub(crate) struct OutOfOrder {
 
 #[derive(Debug, Default)]
 struct Series {
-    /// Those that came last, in order of time.
-    open: Vec<(i64, Value)>,
+    /// Those that came last, in order of time: time, start (0: unknown), value.
+    open: Vec<(i64, i64, Value)>,
     /// Chunks in the order in which they were filled; they may overlap.
     full: Vec<FullChunk>,
 }
@@ -63,31 +65,38 @@ pub(crate) struct Taken {
 }
 
 impl Series {
-    fn insert(&mut self, t: i64, value: Value) -> Inserted {
+    fn insert(&mut self, t: i64, start: i64, value: Value, encodings: Encodings) -> Inserted {
         let cut = self.open.len() >= CHUNK_SAMPLES;
         if cut {
-            self.cut();
+            self.cut(encodings);
         }
-        match self.open.binary_search_by_key(&t, |(t, _)| *t) {
+        match self.open.binary_search_by_key(&t, |(t, ..)| *t) {
             Ok(_) => Inserted::Repeated,
             Err(at) => {
-                self.open.insert(at, (t, value));
+                self.open.insert(at, (t, start, value));
                 if cut { Inserted::AddedAndCut } else { Inserted::Added }
             }
         }
     }
 
     /// Makes chunks of the open samples.
-    fn cut(&mut self) {
-        self.full.extend(self.encoded());
+    fn cut(&mut self, encodings: Encodings) {
+        self.full.extend(self.encoded(encodings));
         self.open = Vec::new();
     }
 
-    fn encoded(&self) -> Vec<FullChunk> {
+    fn encoded(&self, encodings: Encodings) -> Vec<FullChunk> {
         let mut samples = Samples::default();
-        self.open.iter().for_each(|(t, value)| samples.push(*t, value));
+        for (t, start, value) in &self.open {
+            samples.push(*t, value);
+            let has_room = match value {
+                Value::Float(_) => encodings.xor2,
+                Value::Histogram(_) => encodings.histogram_starts,
+            };
+            samples.push_start(if has_room { *start } else { 0 });
+        }
         let mut chunks = Vec::new();
-        let Ok(()) = samples.encode(CHUNK_SAMPLES as u16, |mint, maxt, encoding, data| {
+        let Ok(()) = samples.encode(CHUNK_SAMPLES as u16, encodings, |mint, maxt, encoding, data| {
             let data = FullData::Memory(encoding, Arc::new(data.to_vec()));
             chunks.push(FullChunk { mint, maxt, data });
             Ok::<(), std::convert::Infallible>(())
@@ -98,7 +107,7 @@ impl Series {
     /// First and last time.
     fn times(&self) -> Option<(i64, i64)> {
         let chunks = self.full.iter().map(|c| (c.mint, c.maxt));
-        let all = chunks.chain(self.open.iter().map(|(t, _)| (*t, *t)));
+        let all = chunks.chain(self.open.iter().map(|(t, ..)| (*t, *t)));
         all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 }
@@ -112,8 +121,9 @@ fn hold(chunk: &FullChunk) -> HeldChunk {
 }
 
 impl OutOfOrder {
-    pub(super) fn new(window_ms: i64) -> Self {
+    pub(super) fn new(window_ms: i64, encodings: Encodings) -> Self {
         OutOfOrder {
+            encodings,
             window: AtomicI64::new(window_ms),
             any: AtomicBool::new(false),
             series: RwLock::default(),
@@ -162,8 +172,9 @@ impl OutOfOrder {
         if self.any() { self.series.read().values().map(|s| count(s)).sum() } else { 0 }
     }
 
-    pub(super) fn insert(&self, id: u32, t: i64, value: Value) -> Inserted {
-        let inserted = self.series.write().entry(id).or_default().insert(t, value);
+    /// Adds a sample; its start (0: unknown) is left out where the chunks have no room for it.
+    pub(super) fn insert(&self, id: u32, t: i64, start: i64, value: Value) -> Inserted {
+        let inserted = self.series.write().entry(id).or_default().insert(t, start, value, self.encodings);
         self.min_time.fetch_min(t, Relaxed);
         self.any.store(true, Release);
         inserted
@@ -180,7 +191,7 @@ impl OutOfOrder {
         let Some(series) = all.get(&id) else { return part };
         let reaches = |c: &&FullChunk| c.mint <= maxt && c.maxt >= mint;
         let mut held: Vec<HeldChunk> = series.full.iter().filter(reaches).map(hold).collect();
-        held.extend(series.encoded().iter().filter(reaches).map(hold));
+        held.extend(series.encoded(self.encodings).iter().filter(reaches).map(hold));
         if held.is_empty() {
             return part;
         }
@@ -224,7 +235,7 @@ impl OutOfOrder {
     fn cut_all(&self, range_ms: i64) -> (FxHashMap<u32, usize>, BTreeSet<i64>) {
         let (mut counts, mut blocks) = (FxHashMap::default(), BTreeSet::new());
         for (&id, series) in self.series.write().iter_mut() {
-            series.cut();
+            series.cut(self.encodings);
             counts.insert(id, series.full.len());
             for chunk in &series.full {
                 let (first, last) = (chunk.mint.div_euclid(range_ms), chunk.maxt.div_euclid(range_ms));
@@ -330,24 +341,24 @@ mod tests {
 
     #[test]
     fn samples_of_a_series_come_in_any_order() {
-        let late = OutOfOrder::new(1000);
+        let late = OutOfOrder::new(1000, Encodings::default());
         assert_eq!((late.taken_from(5000), late.reaches(i64::MAX)), (4000, false));
         let value = |t: i64| Value::Float(t as f64);
         let mut cuts = 0;
         for i in 0..100i64 {
             let t = i * 37 % 100;
-            match late.insert(7, t, value(t)) {
+            match late.insert(7, t, 0, value(t)) {
                 Inserted::AddedAndCut => cuts += 1,
                 other => assert_eq!(other, Inserted::Added),
             }
         }
-        assert_eq!(late.insert(7, 63, value(1)), Inserted::Repeated, "the last one, still open");
+        assert_eq!(late.insert(7, 63, 0, value(1)), Inserted::Repeated, "the last one, still open");
         assert_eq!((cuts, late.num_chunks(), late.times(7)), (3, 4, Some((0, 99))));
         let part = late.add_to(7, None, (10, 20)).unwrap();
         assert!(part.chunks.is_empty() && part.out_of_order.iter().all(|c| c.mint <= 20 && c.maxt >= 10));
         let (counts, blocks) = late.cut_all(50);
         assert_eq!((counts[&7], blocks), (4, BTreeSet::from([0, 50])));
-        late.insert(7, 200, value(200));
+        late.insert(7, 200, 0, value(200));
         late.forget(&counts);
         assert_eq!(late.times(7), Some((200, 200)));
         let (counts, _) = late.cut_all(50);

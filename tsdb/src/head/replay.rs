@@ -75,13 +75,15 @@ pub(crate) struct OldRefs {
 #[derive(Debug, Default)]
 struct Batch {
     samples: Vec<(u32, i64, f64)>,
+    /// Their starts (0: unknown), or nothing where none is known.
+    starts: Vec<i64>,
     /// Histograms by the index of their sample, whose value is 0 then.
     histograms: Vec<(usize, NativeHistogram)>,
 }
 
 impl Batch {
     fn new() -> Self {
-        Batch { samples: Vec::with_capacity(BATCH), histograms: Vec::new() }
+        Batch { samples: Vec::with_capacity(BATCH), starts: Vec::new(), histograms: Vec::new() }
     }
 }
 
@@ -187,6 +189,33 @@ fn remove_aside(head: &Head) -> Result<(), disk::Error> {
     Ok(())
 }
 
+/// What Prometheus calls a snapshot of its memory.
+const MEMORY_SNAPSHOT_PREFIX: &str = "chunk_snapshot.";
+/// What one is called that may have more than a damaged log has.
+const UNREAD_SUFFIX: &str = ".unread";
+
+/// Takes snapshots of the memory away that Prometheus left at its end. They say nothing that the log does not; but Prometheus would take them
+/// for the truth again, deleted samples and all, if it came back here. Where the log is damaged they are only renamed.
+fn put_memory_snapshots_away(head: &Head) -> Result<(), disk::Error> {
+    let is_whole = head.metrics.wal_corruptions.load(Relaxed) == 0;
+    for entry in head.disk.list(&head.dir)? {
+        let is_one = entry.name.starts_with(MEMORY_SNAPSHOT_PREFIX) && !entry.name.ends_with(UNREAD_SUFFIX);
+        if !entry.is_dir || !is_one {
+            continue;
+        }
+        let path = head.dir.join(&entry.name);
+        if is_whole {
+            head.disk.remove_dir_all(&path)?;
+            tracing::info!(snapshot = %path.display(), "removed a snapshot of the memory: the log has all of it");
+        } else {
+            let aside = head.dir.join(format!("{}{UNREAD_SUFFIX}", entry.name));
+            head.disk.rename(&path, &aside)?;
+            tracing::warn!(snapshot = %aside.display(), "kept a snapshot of the memory: the log is damaged");
+        }
+    }
+    Ok(())
+}
+
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
     let workers = match head.options.background {
@@ -213,6 +242,9 @@ pub(crate) fn run(head: &Head) {
     join_chains(head);
     if let Err(error) = head.flush_full() {
         tracing::error!(%error, "cannot write head chunks: they stay in memory");
+    }
+    if let Err(error) = put_memory_snapshots_away(head) {
+        tracing::warn!(%error, "cannot take a snapshot of the memory away");
     }
     if let Err(error) = remove_aside(head) {
         tracing::warn!(%error, "cannot remove head chunks of the run before");
@@ -248,6 +280,7 @@ fn apply(head: &Head, batches: &Receiver<Batch>) -> i64 {
         let mut histograms = batch.histograms.into_iter().peekable();
         for (i, (id, t, v)) in batch.samples.into_iter().enumerate() {
             let histogram = histograms.next_if(|(at, _)| *at == i).map(|(_, h)| h);
+            let start = batch.starts.get(i).copied().unwrap_or(0);
             if t < oldest {
                 continue;
             }
@@ -262,14 +295,23 @@ fn apply(head: &Head, batches: &Receiver<Batch>) -> i64 {
             let chain = state.replayed.get_or_insert_default();
             // Logs may end a series of histograms with a float mark.
             let stale = || chain.last_histogram().filter(|_| model::is_stale(v)).map(|h| h.stale_like());
-            let outcome = match histogram.or_else(stale) {
-                None => chain.append(t, v, head.cut_rule),
-                Some(h) => chain.append_histogram(t, &h, head.cut_rule),
+            let histogram = histogram.or_else(stale);
+            let outcome = match &histogram {
+                None => chain.append(t, start, v, head.cut_rule),
+                Some(h) => chain.append_histogram(t, start, h, head.cut_rule),
             };
             match outcome {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push(id),
-                Outcome::Repeated | Outcome::Duplicate | Outcome::OutOfOrder => continue,
+                Outcome::Repeated | Outcome::Duplicate => continue,
+                Outcome::OutOfOrder => {
+                    // A run that began before this one took it when it had not replayed yet what was newer.
+                    let value = histogram.map_or(Value::Float(v), Value::Histogram);
+                    if head.out_of_order.insert(id, t, start, value) == Inserted::AddedAndCut {
+                        full.push(id);
+                    }
+                    continue;
+                }
             }
             appended += 1;
             mint = mint.min(t);
@@ -397,7 +439,7 @@ impl<'a> Reading<'a> {
                 })
             }
             Some(RecordType::Samples | RecordType::SamplesV2) => {
-                decode_samples(record, |reference, t, v| self.sample(reference, t, v, None))
+                decode_samples(record, |reference, t, start, v| self.sample(reference, t, start, v, None))
             }
             Some(RecordType::Tombstones) => self.deletions(record),
             Some(RecordType::Exemplars) => self.exemplars(record),
@@ -410,7 +452,9 @@ impl<'a> Reading<'a> {
                 | RecordType::CustomBucketsFloatHistogramSamples
                 | RecordType::HistogramSamplesV2
                 | RecordType::FloatHistogramSamplesV2,
-            ) => decode_histograms(record, |reference, t, _, h| self.sample(reference, t, 0.0, Some(h))),
+            ) => decode_histograms(record, |reference, t, start, h| {
+                self.sample(reference, t, start, 0.0, Some(h));
+            }),
             _ => {
                 self.skipped += 1;
                 Ok(())
@@ -444,9 +488,9 @@ impl<'a> Reading<'a> {
     fn deletions(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
         let Record::Tombstones(all) = decode(record)? else { return Ok(()) };
         for deleted in all {
-            match self.ids.get(&deleted.ref_) {
-                Some(&id) => self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt }),
-                None => self.unknown += 1,
+            // A series that the log does not name has no samples there: it left, and its deletions are not needed.
+            if let Some(&id) = self.ids.get(&deleted.ref_) {
+                self.head.deleted.add(id, Interval { mint: deleted.mint, maxt: deleted.maxt });
             }
         }
         Ok(())
@@ -454,7 +498,7 @@ impl<'a> Reading<'a> {
 
     /// Hands a sample to the worker of its series.
     #[inline]
-    fn sample(&mut self, reference: u64, t: i64, v: f64, histogram: Option<NativeHistogram>) {
+    fn sample(&mut self, reference: u64, t: i64, start: i64, v: f64, histogram: Option<NativeHistogram>) {
         let Some(&id) = self.ids.get(&reference) else {
             if t >= self.oldest {
                 self.unknown += 1;
@@ -463,7 +507,7 @@ impl<'a> Reading<'a> {
         };
         if self.out_of_order {
             let value = histogram.map_or(Value::Float(v), Value::Histogram);
-            if self.head.out_of_order.insert(id, t, value) == Inserted::AddedAndCut {
+            if self.head.out_of_order.insert(id, t, start, value) == Inserted::AddedAndCut {
                 self.head.queue_full(vec![id]);
             }
             self.head.metrics.samples_replayed.fetch_add(1, Relaxed);
@@ -473,6 +517,10 @@ impl<'a> Reading<'a> {
         let batch = &mut self.batches[worker];
         if let Some(h) = histogram {
             batch.histograms.push((batch.samples.len(), h));
+        }
+        if start != 0 || !batch.starts.is_empty() {
+            batch.starts.resize(batch.samples.len(), 0);
+            batch.starts.push(start);
         }
         batch.samples.push((id, t, v));
         if batch.samples.len() == BATCH {

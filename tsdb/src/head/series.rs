@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use model::NativeHistogram;
 
 use crate::chunk::head_file::HeadChunkRef;
-use crate::chunk::{Encoding, HistogramChunk, XorChunk};
+use crate::chunk::{Encoding, Encodings, HistogramChunk, Xor2Chunk, XorChunk};
 
 /// Series on a page: enough to spread the page's cost, few enough that the series of one pod, which are created and end
 /// together, free whole pages.
@@ -81,7 +81,23 @@ pub(crate) struct Chain {
 #[derive(Debug)]
 enum Open {
     Float(XorChunk),
+    Float2(Box<Xor2Chunk>),
     Histogram(Box<OpenHistogram>),
+}
+
+impl Open {
+    fn floats(encodings: Encodings) -> Self {
+        if encodings.xor2 { Open::Float2(Box::default()) } else { Open::default() }
+    }
+
+    fn histograms(encodings: Encodings) -> Self {
+        let chunk = HistogramChunk::new(encodings.histogram_starts);
+        Open::Histogram(Box::new(OpenHistogram { chunk, end_is_set: false }))
+    }
+
+    fn is_of_floats(&self) -> bool {
+        !matches!(self, Open::Histogram(_))
+    }
 }
 
 impl Default for Open {
@@ -127,6 +143,8 @@ pub(crate) struct CutRule {
     pub(crate) samples: u16,
     /// No chunk crosses a multiple of this, in milliseconds.
     pub(crate) range_ms: i64,
+    /// Which encodings chunks get.
+    pub(crate) encodings: Encodings,
 }
 
 impl CutRule {
@@ -159,6 +177,7 @@ impl Chain {
     pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
         match &self.open {
             Open::Float(chunk) if !chunk.is_empty() => self.last,
+            Open::Float2(chunk) if !chunk.is_empty() => self.last,
             _ => None,
         }
     }
@@ -166,7 +185,7 @@ impl Chain {
     /// The newest sample's histogram; none where it is a float.
     pub(crate) fn last_histogram(&self) -> Option<&NativeHistogram> {
         match &self.open {
-            Open::Float(_) => None,
+            Open::Float(_) | Open::Float2(_) => None,
             Open::Histogram(open) => open.chunk.last(),
         }
     }
@@ -177,7 +196,7 @@ impl Chain {
         match self.last {
             Some((last, _)) if t < last => Outcome::OutOfOrder,
             Some((last, value)) if t == last => {
-                if value.to_bits() == v.to_bits() && matches!(self.open, Open::Float(_)) {
+                if value.to_bits() == v.to_bits() && self.open.is_of_floats() {
                     Outcome::Repeated
                 } else {
                     Outcome::Duplicate
@@ -202,16 +221,17 @@ impl Chain {
         }
     }
 
-    /// Appends a sample where it is newer than all others.
+    /// Appends a sample where it is newer than all others. Its start (0: unknown) is left out where the chunk has no room for starts.
     #[inline]
-    pub(crate) fn append(&mut self, t: i64, v: f64, rule: CutRule) -> Outcome {
+    pub(crate) fn append(&mut self, t: i64, start: i64, v: f64, rule: CutRule) -> Outcome {
         let mut outcome = self.check(t, v);
         if outcome != Outcome::Appended {
             return outcome;
         }
         let samples = match &self.open {
             Open::Float(chunk) => chunk.num_samples(),
-            Open::Histogram(_) => u16::MAX, // ends, whatever it has
+            Open::Float2(chunk) if chunk.takes(start) => chunk.num_samples(),
+            Open::Float2(_) | Open::Histogram(_) => u16::MAX, // ends, whatever it has
         };
         if samples > 0
             && (samples >= rule.samples || t.wrapping_sub(self.open_min) >= i64::from(self.open_span))
@@ -219,21 +239,38 @@ impl Chain {
         {
             outcome = Outcome::AppendedAndCut;
         }
-        if let Open::Histogram(_) = self.open {
-            self.open = Open::default();
+        if matches!(self.open, Open::Histogram(_))
+            || (rule.encodings.xor2 && matches!(self.open, Open::Float(_)))
+        {
+            self.open = Open::floats(rule.encodings);
         }
-        let Open::Float(chunk) = &mut self.open else { return outcome };
-        if chunk.is_empty() {
+        let begins = match &mut self.open {
+            Open::Float(chunk) => {
+                chunk.append(t, v);
+                chunk.num_samples() == 1
+            }
+            Open::Float2(chunk) => {
+                chunk.append(t, start, v);
+                chunk.num_samples() == 1
+            }
+            Open::Histogram(_) => return outcome,
+        };
+        if begins {
             self.open_min = t;
             self.open_span = rule.span(t);
         }
-        chunk.append(t, v);
         self.last = Some((t, v));
         outcome
     }
 
     /// Appends a histogram where it is newer than all other samples.
-    pub(crate) fn append_histogram(&mut self, t: i64, h: &NativeHistogram, rule: CutRule) -> Outcome {
+    pub(crate) fn append_histogram(
+        &mut self,
+        t: i64,
+        start: i64,
+        h: &NativeHistogram,
+        rule: CutRule,
+    ) -> Outcome {
         let mut outcome = self.check_histogram(t, h);
         if outcome != Outcome::Appended {
             return outcome;
@@ -241,12 +278,12 @@ impl Chain {
         if self.ends_before_histogram(t, rule) && self.cut() {
             outcome = Outcome::AppendedAndCut;
         }
-        if let Open::Float(_) = self.open {
-            self.open = Open::Histogram(Box::default());
+        if self.open.is_of_floats() {
+            self.open = Open::histograms(rule.encodings);
         }
         let Open::Histogram(open) = &mut self.open else { return outcome };
         let begins = open.chunk.is_empty();
-        let ended = open.chunk.append(t, h);
+        let ended = open.chunk.append(t, start, h);
         if begins || ended.is_some() {
             open.end_is_set = false;
             if let (Some((encoding, data)), Some((maxt, _))) = (ended, self.last) {
@@ -288,6 +325,7 @@ impl Chain {
         let (Some((maxt, _)), Some(_)) = (self.last, self.open_min()) else { return false };
         let (encoding, data) = match &mut self.open {
             Open::Float(chunk) => (Encoding::Xor, chunk.take()),
+            Open::Float2(chunk) => (Encoding::Xor2, chunk.take()),
             Open::Histogram(open) => (open.chunk.encoding(), open.chunk.take()),
         };
         let data = FullData::Memory(encoding, Arc::new(data));
@@ -304,6 +342,7 @@ impl Chain {
     pub(crate) fn open_chunk(&self) -> (Encoding, &[u8]) {
         match &self.open {
             Open::Float(chunk) => (Encoding::Xor, chunk.bytes()),
+            Open::Float2(chunk) => (Encoding::Xor2, chunk.bytes()),
             Open::Histogram(open) => (open.chunk.encoding(), open.chunk.bytes()),
         }
     }
@@ -335,6 +374,7 @@ impl Chain {
         if self.last.is_some_and(|(t, _)| t < mint) {
             match &mut self.open {
                 Open::Float(chunk) => drop(chunk.take()),
+                Open::Float2(chunk) => drop(chunk.take()),
                 Open::Histogram(open) => drop(open.chunk.take()),
             }
         }

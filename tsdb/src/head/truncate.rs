@@ -134,6 +134,13 @@ impl Head {
 
     /// Rewrites the older two thirds of the log as a checkpoint of what is still needed, and drops them.
     pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), Error> {
+        self.metrics.wal_truncations.fetch_add(1, Relaxed);
+        self.try_truncate_log(mint).inspect_err(|_| {
+            self.metrics.wal_truncations_failed.fetch_add(1, Relaxed);
+        })
+    }
+
+    fn try_truncate_log(&self, mint: i64) -> Result<(), Error> {
         let wal_dir = self.dir.join(WAL_DIR);
         let (first, last) = {
             let mut log = self.log.lock();
@@ -156,7 +163,10 @@ impl Head {
             let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
             id.is_some_and(|id| live.contains(&id))
         };
-        checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, self.options.wal_compression)?;
+        checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, self.options.wal_compression)
+            .inspect_err(|_| {
+                self.metrics.checkpoints_failed.fetch_add(1, Relaxed);
+            })?;
         drop(old_refs);
         self.log.lock().wal.truncate(last + 1)?;
         checkpoint::remove_before(&*self.disk, &wal_dir, last)?;

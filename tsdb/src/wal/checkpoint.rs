@@ -167,7 +167,7 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
             Some(2) => {
                 let (mint, stats) = (self.mint, &mut self.stats.samples);
                 let mut kept = Vec::new();
-                records::decode_samples(record, |ref_, t, v| {
+                records::decode_samples(record, |ref_, t, _, v| {
                     if count(stats, t >= mint) {
                         kept.push(records::SampleRecord { ref_, t, v });
                     }
@@ -209,16 +209,39 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
                     }
                 }
             }
-            // Those with start timestamps: whole where any is wanted.
-            Record::Samples(all) => {
-                let wanted = all.iter().filter(|s| count(&mut stats.samples, s.t >= mint)).count();
-                if wanted > 0 {
-                    self.batch.extend_from_slice(record);
+            // Those with start timestamps.
+            Record::Samples(_) => {
+                let mut kept = Vec::new();
+                records::decode_samples(record, |ref_, t, start, v| {
+                    if count(&mut stats.samples, t >= mint) {
+                        kept.push((ref_, t, start, v));
+                    }
+                })?;
+                if !kept.is_empty() {
+                    records::encode_samples_v2(kept, &mut self.batch);
+                }
+            }
+            Record::Histograms(_)
+                if matches!(
+                    RecordType::of(record),
+                    Some(RecordType::HistogramSamplesV2 | RecordType::FloatHistogramSamplesV2)
+                ) =>
+            {
+                let mut kept = Vec::new();
+                records::decode_histograms(record, |ref_, t, start, h| {
+                    if count(&mut stats.histograms, t >= mint) {
+                        kept.push((ref_, t, start, h));
+                    }
+                })?;
+                if !kept.is_empty() {
+                    let floats = RecordType::of(record) == Some(RecordType::FloatHistogramSamplesV2);
+                    let kept = kept.iter().map(|(ref_, t, start, h)| (*ref_, *t, *start, h));
+                    records::encode_histograms_v2(floats, kept, &mut self.batch);
                 }
             }
             Record::Histograms(mut all) => {
                 all.retain(|h| count(&mut stats.histograms, h.t >= mint));
-                // one type a record; those with starts become those without
+                // one type a record
                 for kind in
                     all.chunk_by(|a, b| RecordType::of_histogram(&a.h) == RecordType::of_histogram(&b.h))
                 {

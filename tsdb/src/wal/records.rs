@@ -2,7 +2,7 @@
 
 mod histograms;
 
-pub use histograms::{HistogramRecord, decode_histograms, encode_histograms};
+pub use histograms::{HistogramRecord, decode_histograms, encode_histograms, encode_histograms_v2};
 
 use model::labels::Labels;
 
@@ -183,6 +183,16 @@ pub fn encode_samples(samples: &[SampleRecord], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a record of samples with start timestamps, `(series, time, start, value)`; a start of 0 is unknown.
+pub fn encode_samples_v2(samples: impl IntoIterator<Item = (u64, i64, i64, f64)>, out: &mut Vec<u8>) {
+    out.push(RecordType::SamplesV2 as u8);
+    let mut base = None;
+    for (ref_, t, st, v) in samples {
+        V2Base::put(&mut base, out, ref_, t, st);
+        out.extend_from_slice(&v.to_bits().to_be_bytes());
+    }
+}
+
 fn put_base(out: &mut Vec<u8>, ref_: u64, t: i64) {
     out.extend_from_slice(&ref_.to_be_bytes());
     out.extend_from_slice(&t.to_be_bytes());
@@ -251,7 +261,7 @@ pub fn decode(record: &[u8]) -> Result<Record, encoding::Error> {
         }
         Some(RecordType::Samples | RecordType::SamplesV2) => {
             let mut all = Vec::new();
-            decode_samples(record, |ref_, t, v| all.push(SampleRecord { ref_, t, v }))?;
+            decode_samples(record, |ref_, t, _, v| all.push(SampleRecord { ref_, t, v }))?;
             Record::Samples(all)
         }
         Some(RecordType::Tombstones) => Record::Tombstones(tombstones(&mut r)?),
@@ -272,10 +282,14 @@ fn expect_type(r: &mut Reader<'_>, expected: RecordType) -> Result<(), encoding:
     if r.u8("record type")? == expected as u8 { Ok(()) } else { Err(error) }
 }
 
-/// Decodes a record of samples without allocating: calls `each(ref, t, v)` in order. Samples before damage are delivered.
-pub fn decode_samples(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Result<(), encoding::Error> {
+/// Decodes a record of samples without allocating: calls `each(ref, t, start, v)` in order; a start of 0 is unknown. Samples before damage
+/// are delivered.
+pub fn decode_samples(
+    record: &[u8],
+    mut each: impl FnMut(u64, i64, i64, f64),
+) -> Result<(), encoding::Error> {
     if RecordType::of(record) == Some(RecordType::SamplesV2) {
-        return decode_samples_v2(record, |ref_, t, _, v| each(ref_, t, v));
+        return decode_samples_v2(record, each);
     }
     let mut r = Reader::new(record);
     expect_type(&mut r, RecordType::Samples)?;
@@ -286,16 +300,12 @@ pub fn decode_samples(record: &[u8], mut each: impl FnMut(u64, i64, f64)) -> Res
     while !r.is_at_end() {
         let ref_ = base_ref.wrapping_add(r.varint("series")? as u64);
         let t = base_t.wrapping_add(r.varint("timestamp")?);
-        each(ref_, t, r.f64("value")?);
+        each(ref_, t, 0, r.f64("value")?);
     }
     Ok(())
 }
 
-/// Decodes a record of samples with start timestamps: calls `each(ref, t, start, v)`; a start of 0 is unknown.
-pub fn decode_samples_v2(
-    record: &[u8],
-    mut each: impl FnMut(u64, i64, i64, f64),
-) -> Result<(), encoding::Error> {
+fn decode_samples_v2(record: &[u8], mut each: impl FnMut(u64, i64, i64, f64)) -> Result<(), encoding::Error> {
     let mut r = Reader::new(record);
     expect_type(&mut r, RecordType::SamplesV2)?;
     if r.is_at_end() {
@@ -320,6 +330,10 @@ struct V2Base {
     st: i64,
 }
 
+const START_UNKNOWN: u8 = 0;
+const START_AS_BEFORE: u8 = 1;
+const START_GIVEN: u8 = 2;
+
 /// How a start timestamp is written.
 enum StartMark {
     Unknown,
@@ -332,15 +346,37 @@ impl StartMark {
     fn read(r: &mut Reader<'_>) -> Result<Self, encoding::Error> {
         let invalid = r.invalid("start mark");
         match r.u8("start mark")? {
-            0 => Ok(StartMark::Unknown),
-            1 => Ok(StartMark::AsBefore),
-            2 => Ok(StartMark::Given(r.varint("start timestamp")?)),
+            START_UNKNOWN => Ok(StartMark::Unknown),
+            START_AS_BEFORE => Ok(StartMark::AsBefore),
+            START_GIVEN => Ok(StartMark::Given(r.varint("start timestamp")?)),
             _ => Err(invalid),
         }
     }
 }
 
 impl V2Base {
+    /// Writes the begin of a sample; `base` is none before the first.
+    fn put(base: &mut Option<Self>, out: &mut Vec<u8>, ref_: u64, t: i64, st: i64) {
+        let Some(base) = base else {
+            put_varint(out, ref_ as i64);
+            put_varint(out, t);
+            put_varint(out, st);
+            *base = Some(V2Base { ref_, first_t: t, first_st: st, st });
+            return;
+        };
+        put_varint(out, ref_.wrapping_sub(base.ref_) as i64);
+        put_varint(out, t.wrapping_sub(base.first_t));
+        match st {
+            0 => out.push(START_UNKNOWN),
+            st if st == base.st => out.push(START_AS_BEFORE),
+            st => {
+                out.push(START_GIVEN);
+                put_varint(out, st.wrapping_sub(base.first_st));
+            }
+        }
+        (base.ref_, base.st) = (ref_, st);
+    }
+
     /// Reads the begin of the first sample.
     fn read(r: &mut Reader<'_>) -> Result<Self, encoding::Error> {
         let ref_ = r.varint("first series")? as u64;
@@ -530,6 +566,9 @@ mod tests {
         let mut found = Vec::new();
         decode_samples_v2(&record, |ref_, t, st, v| found.push((ref_, t, st, v))).unwrap();
         assert_eq!(found, [(5, 2, 1, 1.0), (6, 5, 1, 2.0), (5, 5, 0, 3.0), (5, 6, 4, 4.0)]);
+        let mut written = Vec::new();
+        encode_samples_v2(found.iter().copied(), &mut written);
+        assert_eq!(written, record);
         record.extend_from_slice(&[0, 0, 3]);
         assert!(decode_samples_v2(&record, |_, _, _, _| ()).is_err());
     }
@@ -551,6 +590,17 @@ mod tests {
             let mut out = Vec::new();
             encode_samples(&samples, &mut out);
             prop_assert_eq!(decode(&out), Ok(Record::Samples(samples)));
+        }
+
+        #[test]
+        fn samples_with_starts_come_back(
+            samples in proptest::collection::vec((any::<u64>(), any::<i64>(), prop_oneof![Just(0i64), Just(9), any::<i64>()], any::<i32>()), 0..50),
+        ) {
+            let samples: Vec<_> = samples.iter().map(|&(ref_, t, st, v)| (ref_, t, st, f64::from(v))).collect();
+            let (mut out, mut found) = (Vec::new(), Vec::new());
+            encode_samples_v2(samples.iter().copied(), &mut out);
+            decode_samples_v2(&out, |ref_, t, st, v| found.push((ref_, t, st, v))).unwrap();
+            prop_assert_eq!(found, samples);
         }
 
         #[test]

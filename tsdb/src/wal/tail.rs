@@ -45,7 +45,7 @@ fn find_torn(disk: &dyn Disk, path: &Path, len: u64) -> Result<Option<u64>, Erro
     loop {
         let start = page * PAGE_SIZE as u64;
         let end = mapped.len().min(start as usize + PAGE_SIZE);
-        let scan = scan_page(mapped.get(start as usize..end).unwrap_or(&[]));
+        let scan = scan_page(mapped.get(start as usize..end).unwrap_or(&[]), page == 0);
         let is_last_page = !end_is_torn;
         match scan {
             // The page ends well, so nothing before it matters.
@@ -71,7 +71,8 @@ enum Scan {
     OpenFromBefore,
 }
 
-fn scan_page(page: &[u8]) -> Scan {
+/// Looks through a page, the segment's first or a later one.
+fn scan_page(page: &[u8], is_first: bool) -> Scan {
     let mut at = 0;
     // Begin of the record that is open; none while it began in an earlier page.
     let mut open = None;
@@ -83,6 +84,10 @@ fn scan_page(page: &[u8]) -> Scan {
         }
         if kind == part::FULL || kind == part::FIRST {
             open = Some(at);
+        } else if !is_open && (at > 0 || is_first) {
+            // Nothing is open that this could go on with: no tear, but what a power cut put there. What stands before it is whole, and
+            // the reader reports the rest as damage.
+            return Scan::Complete;
         }
         is_open = true;
         let Some(header) = page.get(at..at + FRAGMENT_HEADER) else { break };
@@ -101,5 +106,45 @@ fn scan_page(page: &[u8]) -> Scan {
         (false, _) => Scan::Complete,
         (true, Some(offset)) => Scan::Torn(offset),
         (true, None) => Scan::OpenFromBefore,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::wal::{Compression, Wal, WalOptions};
+    use std::sync::Arc;
+
+    /// A segment of two small records, then these bytes.
+    fn cut(behind: &[u8]) -> (u64, u64) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = WalOptions { compression: Compression::None, ..WalOptions::default() };
+        let mut wal = Wal::open(Arc::new(RealDisk), dir.path(), options).expect("a log");
+        wal.log(&[b"one", b"two"]).expect("room");
+        drop(wal);
+        let path = segment_path(dir.path(), 0);
+        let mut bytes = std::fs::read(&path).expect("a segment");
+        let whole = bytes.len() as u64;
+        bytes.extend_from_slice(behind);
+        std::fs::write(&path, &bytes).expect("room");
+        (whole, cut_torn(&RealDisk, dir.path(), 0, bytes.len() as u64).expect("a segment"))
+    }
+
+    #[test]
+    fn a_torn_record_goes() {
+        for behind in [&[1][..], &[1, 0, 9, 1, 2, 3, 4, 5], &[2, 0, 1, 1, 2, 3, 4, 5]] {
+            let (whole, kept) = cut(behind);
+            assert_eq!(kept, whole, "{behind:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_writer_writes_is_left_for_the_reader_to_report() {
+        for kind in [3, 4, 5, 7] {
+            let behind = [kind, 0, 200, 9, 9, 9, 9, 9];
+            let (whole, kept) = cut(&behind);
+            assert_eq!(kept, whole + behind.len() as u64, "kind {kind}: nothing whole may go with it");
+        }
     }
 }

@@ -200,6 +200,28 @@ fn checkpoints_keep_what_is_needed() {
     assert!(expected.iter().all(|e| all.contains(e)), "{all:?}");
 }
 
+#[test]
+fn checkpoints_keep_start_timestamps() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut wal = open(dir.path(), 1 << 20, Compression::None);
+    let h = |n: u64| model::NativeHistogram::from(model::Histogram { count: n, ..Default::default() });
+    let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+    records::encode_samples_v2([(1, 10, 5, 1.0), (2, 20, 15, 2.0), (3, 30, 0, 3.0)], &mut samples);
+    records::encode_histograms_v2(false, [(1, 10, 5, &h(1)), (2, 20, 15, &h(2))], &mut histograms);
+    wal.log(&[&samples, &histograms]).unwrap();
+    let next = wal.next_segment().unwrap();
+    let stats = checkpoint::write(&disk(), dir.path(), 0, next - 1, |_| true, 15, Compression::None).unwrap();
+    assert_eq!((stats.samples, stats.histograms), ((2, 1), (1, 1)));
+    let (path, _) = checkpoint::last(&RealDisk, dir.path()).unwrap().unwrap();
+    let (mut found, mut found_histograms) = (Vec::new(), Vec::new());
+    for record in read_all(&path).unwrap() {
+        let _ = records::decode_samples(&record, |ref_, t, st, v| found.push((ref_, t, st, v)));
+        let _ = records::decode_histograms(&record, |ref_, t, st, h| found_histograms.push((ref_, t, st, h)));
+    }
+    assert_eq!(found, [(2, 20, 15, 2.0), (3, 30, 0, 3.0)]);
+    assert_eq!(found_histograms, [(2, 20, 15, h(2))]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

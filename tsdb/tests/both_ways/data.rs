@@ -9,8 +9,6 @@ use model::{FloatHistogram, Labels, STALE_NAN, Value};
 pub(crate) const START: i64 = 1_700_000_000_000;
 /// Distance of the samples.
 pub(crate) const STEP: i64 = 60_000;
-/// Five and a half hours: blocks are cut.
-const COUNT: i64 = 330;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
@@ -18,9 +16,9 @@ pub(crate) struct Series {
     pub(crate) samples: Vec<(i64, Value)>,
 }
 
-fn series(name: &str, value: impl Fn(i64) -> Option<Value>) -> Series {
+fn series(count: i64, name: &str, value: impl Fn(i64) -> Option<Value>) -> Series {
     let labels = Labels::from_pairs([("__name__", name), ("job", "both")]);
-    let samples = (0..COUNT).filter_map(|i| Some((START + i * STEP, value(i)?))).collect();
+    let samples = (0..count).filter_map(|i| Some((START + i * STEP, value(i)?))).collect();
     Series { labels, samples }
 }
 
@@ -64,27 +62,28 @@ fn stale_integer() -> Option<Value> {
     value(Histogram { sum: STALE_NAN, ..Histogram::default() })
 }
 
-/// Floats, histograms of all kinds, with resets, new buckets and staleness marks, in order of the labels.
-pub(crate) fn floats_and_histograms() -> Vec<Series> {
-    // begins anew in the middle
-    let n = |i: i64| if i < 150 { i + 1 } else { i - 140 };
+/// Floats, histograms of all kinds, with resets, new buckets and staleness marks, in order of the labels: `count` steps.
+pub(crate) fn floats_and_histograms(count: i64) -> Vec<Series> {
+    // begins anew after 150 steps, and then after each 600
+    let n = |i: i64| if i < 150 { i + 1 } else { (i - 140) % 600 };
+    let series = |name, value: &dyn Fn(i64) -> Option<Value>| series(count, name, value);
     let gauge = |h: Histogram| Histogram { counter_reset: CounterReset::Gauge, ..h };
     vec![
-        series("a_float_total", |i| (i % 7 != 3).then(|| Value::Float(n(i) as f64 * 1.5))),
-        series("b_ends", |i| match i {
+        series("a_float_total", &|i| (i % 7 != 3).then(|| Value::Float(n(i) as f64 * 1.5))),
+        series("b_ends", &|i| match i {
             0..200 => Some(Value::Float(0.1)),
             200 => Some(Value::Float(STALE_NAN)),
             _ => None,
         }),
-        series("c_integer", |i| if i == 100 { stale_integer() } else { value(counter(n(i))) }),
-        series("d_float", |i| match i {
+        series("c_integer", &|i| if i == 100 { stale_integer() } else { value(counter(n(i))) }),
+        series("d_float", &|i| match i {
             260 => value(FloatHistogram { sum: STALE_NAN, ..FloatHistogram::default() }),
             _ => value(counter(n(i)).to_float()),
         }),
-        series("e_gauge", |i| value(gauge(counter(1 + i * 7 % 50)))),
-        series("f_custom", |i| value(custom(n(i)))),
-        series("g_custom_float", |i| value(custom(n(i)).to_float())),
-        series("h_both", |i| match i / 50 % 3 {
+        series("e_gauge", &|i| value(gauge(counter(1 + i * 7 % 50)))),
+        series("f_custom", &|i| value(custom(n(i)))),
+        series("g_custom_float", &|i| value(custom(n(i)).to_float())),
+        series("h_both", &|i| match i / 50 % 3 {
             0 => Some(Value::Float(i as f64)),
             1 => value(counter(i)),
             _ => value(counter(i).to_float()),
@@ -92,12 +91,12 @@ pub(crate) fn floats_and_histograms() -> Vec<Series> {
     ]
 }
 
-/// What comes in the first half of the time, and what comes behind.
-pub(crate) fn split(series: &[Series]) -> (Vec<Series>, Vec<Series>) {
-    let at = START + COUNT / 2 * STEP;
+/// The samples whose number since the start `is_first` accepts, and the others.
+pub(crate) fn split(series: &[Series], is_first: impl Fn(i64) -> bool) -> (Vec<Series>, Vec<Series>) {
     let part = |first: bool| -> Vec<Series> {
         let keep = |s: &Series| {
-            let samples: Vec<_> = s.samples.iter().filter(|(t, _)| (*t < at) == first).cloned().collect();
+            let wanted = |t: i64| is_first((t - START) / STEP) == first;
+            let samples: Vec<_> = s.samples.iter().filter(|(t, _)| wanted(*t)).cloned().collect();
             (!samples.is_empty()).then(|| Series { labels: s.labels.clone(), samples })
         };
         series.iter().filter_map(keep).collect()

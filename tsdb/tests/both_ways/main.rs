@@ -13,6 +13,7 @@ use data::{Series, floats_and_histograms};
 use model::{MatchOp, Matcher, NativeHistogram};
 use peer::{Prometheus, program};
 use runtime::clock::ManualClock;
+use tsdb::chunk::Encodings;
 use tsdb::{Db, Options, Retention, Samples};
 
 /// The path of a peer, or the test ends with a word.
@@ -21,12 +22,15 @@ macro_rules! peer_or_skip {
         match program($name) {
             Some(path) => path,
             None => {
-                println!("skipped: the environment variable {} names no program", $name);
+                println!("skipped: the environment does not name {}", $name);
                 return;
             }
         }
     };
 }
+
+/// Five and a half hours: blocks are cut.
+const COUNT: i64 = 330;
 
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
     let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
@@ -83,7 +87,7 @@ fn same(found: &[Series], expected: &[Series]) {
 fn prometheus_reads_what_pharos_wrote() {
     let prometheus = peer_or_skip!("PROMETHEUS");
     let dir = tempfile::tempdir().unwrap();
-    let series = floats_and_histograms();
+    let series = floats_and_histograms(COUNT);
     let db = open(dir.path(), &series, Options::default());
     append(&db, &series);
     db.maintain().unwrap();
@@ -100,8 +104,8 @@ fn pharos_reads_what_prometheus_wrote() {
     let features = "--enable-feature=st-storage,xor2-encoding,histograms-st-encoding";
     for flags in [&[][..], &[features]] {
         let dir = tempfile::tempdir().unwrap();
-        let series = floats_and_histograms();
-        let (begin, end) = data::split(&series);
+        let series = floats_and_histograms(COUNT);
+        let (begin, end) = data::split(&series, |i| i < COUNT / 2);
         let server = Prometheus::start(&prometheus, dir.path(), "{}", flags);
         server.write(&begin);
         server.kill();
@@ -121,7 +125,7 @@ fn pharos_reads_what_prometheus_wrote() {
 fn a_snapshot_of_the_memory_changes_nothing() {
     let prometheus = peer_or_skip!("PROMETHEUS");
     let dir = tempfile::tempdir().unwrap();
-    let series = floats_and_histograms();
+    let series = floats_and_histograms(COUNT);
     let server =
         Prometheus::start(&prometheus, dir.path(), "{}", &["--enable-feature=memory-snapshot-on-shutdown"]);
     server.write(&series);
@@ -130,7 +134,18 @@ fn a_snapshot_of_the_memory_changes_nothing() {
         |e: std::fs::DirEntry| e.file_name().to_str().is_some_and(|n| n.starts_with("chunk_snapshot"));
     assert!(std::fs::read_dir(dir.path()).unwrap().any(|e| is_snapshot(e.unwrap())));
     // the log holds all that the snapshot has
-    same(&read(&open(dir.path(), &series, Options::default())), &series);
+    let db = open(dir.path(), &series, Options::default());
+    same(&read(&db), &series);
+    // what is deleted stays so when Prometheus comes back: it would read the snapshot instead of the log
+    db.delete(&[Matcher::equal("__name__", "a_float_total")], i64::MIN, i64::MAX).unwrap();
+    drop(db);
+    assert!(!std::fs::read_dir(dir.path()).unwrap().any(|e| is_snapshot(e.unwrap())));
+    let server =
+        Prometheus::start(&prometheus, dir.path(), "{}", &["--enable-feature=memory-snapshot-on-shutdown"]);
+    drop(server);
+    let left: Vec<Series> =
+        series.into_iter().filter(|s| s.labels.get("__name__") != "a_float_total").collect();
+    peer::assert_reads(&prometheus, dir.path(), &left);
 }
 
 const WINDOW: &str = "storage: {tsdb: {out_of_order_time_window: 10h}}\n";
@@ -143,8 +158,8 @@ fn with_window() -> Options {
 fn out_of_order_samples_prometheus_wrote() {
     let prometheus = peer_or_skip!("PROMETHEUS");
     let dir = tempfile::tempdir().unwrap();
-    let series = floats_and_histograms();
-    let (begin, end) = data::split(&series);
+    let series = floats_and_histograms(COUNT);
+    let (begin, end) = data::split(&series, |i| i < COUNT / 2);
     let server = Prometheus::start(&prometheus, dir.path(), WINDOW, &[]);
     server.write(&end);
     server.write(&begin);
@@ -163,8 +178,8 @@ fn out_of_order_samples_pharos_wrote() {
     let prometheus = peer_or_skip!("PROMETHEUS");
     for maintain in [false, true] {
         let dir = tempfile::tempdir().unwrap();
-        let series = floats_and_histograms();
-        let (begin, end) = data::split(&series);
+        let series = floats_and_histograms(COUNT);
+        let (begin, end) = data::split(&series, |i| i < COUNT / 2);
         let db = open(dir.path(), &series, Options { background: false, ..with_window() });
         append(&db, &end);
         append(&db, &begin);
@@ -175,4 +190,36 @@ fn out_of_order_samples_pharos_wrote() {
         drop(db);
         peer::assert_reads_with(&prometheus, dir.path(), WINDOW, &series);
     }
+}
+
+/// Chunks and records with start timestamps, in blocks and in a live log.
+#[test]
+fn start_timestamps_pharos_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    let series = floats_and_histograms(COUNT);
+    let options = Options {
+        encodings: Encodings { xor2: true, histogram_starts: true },
+        start_timestamps: true,
+        ..Options::default()
+    };
+    let db = open(dir.path(), &series, options);
+    for (t, batch) in data::by_time(&series) {
+        let mut appender = db.appender();
+        for (labels, value) in batch {
+            // unknown at first, then another one each hour
+            let start = if t < data::START + 20 * data::STEP { 0 } else { t / 3_600_000 * 3_600_000 - 1 };
+            let done = match value {
+                model::Value::Float(v) => appender.append_since(0, labels, start, t, *v),
+                model::Value::Histogram(h) => appender.append_histogram_since(0, labels, start, t, h),
+            };
+            done.unwrap_or_else(|e| panic!("{labels} at {t}: {e}"));
+        }
+        appender.commit().unwrap();
+    }
+    db.maintain().unwrap();
+    assert!(!db.blocks().is_empty(), "long enough for a block");
+    same(&read(&db), &series);
+    drop(db);
+    peer::assert_reads(&prometheus, dir.path(), &series);
 }

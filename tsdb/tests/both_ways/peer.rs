@@ -11,9 +11,11 @@ use model::{Labels, Value};
 
 use crate::data::{self, Series};
 
-/// The program that an environment variable names.
+/// The program that an environment variable names; one that is named must be there.
 pub(crate) fn program(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).map(PathBuf::from).filter(|p| p.exists())
+    let path = std::env::var_os(variable).map(PathBuf::from)?;
+    assert!(path.exists(), "{variable} names {}, which is not there", path.display());
+    Some(path)
 }
 
 /// Compares what Prometheus answers on a directory with what was written. Staleness marks are left out: no query shows them.
@@ -102,14 +104,16 @@ impl Prometheus {
         let (mut address, mut said) = (None, String::new());
         loop {
             let Some(Ok(line)) = lines.next() else { panic!("Prometheus ended:\n{said}") };
-            if line.contains("Listening on")
-                && let Some((_, rest)) = line.split_once("address=127.0.0.1:")
-            {
-                address = rest.split_whitespace().next().map(|port| format!("127.0.0.1:{port}"));
+            // each program says it in a line of its own
+            if let Some((_, rest)) = line.split_once("127.0.0.1:") {
+                let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                if !port.is_empty() && port != "0" {
+                    address = Some(format!("127.0.0.1:{port}"));
+                }
             }
             said += &line;
             said.push('\n');
-            if line.contains("Server is ready to receive web requests") {
+            if line.to_lowercase().contains("ready to receive web requests") {
                 break;
             }
         }
@@ -150,6 +154,12 @@ impl Prometheus {
         self.request(format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes())
     }
 
+    /// A request without a body.
+    #[allow(dead_code)] // each test program uses its part
+    pub(crate) fn form(&self, path: &str) -> (u16, String) {
+        self.request(format!("POST {path} HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n").as_bytes())
+    }
+
     /// In HTTP 1.0 the answer ends with the connection.
     fn request(&self, request: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -182,8 +192,12 @@ impl Drop for Prometheus {
     }
 }
 
-fn varint(out: &mut Vec<u8>, value: u64) {
-    tsdb::encoding::put_uvarint(out, value);
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 /// A field of bytes.

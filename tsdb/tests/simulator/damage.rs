@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use testkit::Loss;
 use tsdb::disk::Disk;
+use tsdb::wal::PAGE_SIZE;
 
 use super::history::{DIR, Run};
 use super::model::{Shown, samples};
@@ -20,6 +21,8 @@ enum Cost {
     Segment(u32),
     /// Samples that are not in blocks.
     Log,
+    /// Samples that came out of order.
+    OutOfOrder,
 }
 
 impl Run {
@@ -45,8 +48,10 @@ impl Run {
             return self.leave_undamaged();
         }
         self.totals.damaged_files += 1;
-        // What is cut off at the end of a record, nobody can miss.
-        let noticeable = after.len() == before.len();
+        self.model.exemplars.iter_mut().for_each(|e| e.safety = None);
+        // What is cut off at the end of a record, nobody can miss; nor what was on a page of which only zeros are left: padding.
+        let zeros = |bytes: &[u8]| bytes.chunks(PAGE_SIZE).filter(|p| p.iter().all(|b| *b == 0)).count();
+        let noticeable = after.len() == before.len() && zeros(&after) == zeros(&before);
         self.check_damaged(&cost, &path, noticeable);
         for _ in 0..10 {
             self.append();
@@ -140,7 +145,10 @@ impl Run {
         for (labels, cells) in &self.model.series {
             for (t, cell) in cells.range(self.model.floor..).filter(|(_, cell)| !cell.doubtful) {
                 let outside = |segment: u32, (first, last): (u32, u32)| segment < first || last < segment;
+                let is_past = self.model.past.contains(&(labels.clone(), *t));
                 let stays = match cost {
+                    // wherever it was logged, and whether it is in a block yet
+                    Cost::Segment(_) | Cost::Log | Cost::OutOfOrder if is_past => false,
                     Cost::Nothing => true,
                     Cost::Block { mint, maxt } => !(*mint..*maxt).contains(t),
                     Cost::Segment(segment) => {
@@ -148,6 +156,7 @@ impl Run {
                             || outside(*segment, cell.segments) && outside(*segment, cell.series_segments)
                     }
                     Cost::Log => *t < cut_from,
+                    Cost::OutOfOrder => true,
                 };
                 if stays {
                     must.entry(labels.clone()).or_default().insert(*t, cell.bits);
@@ -173,6 +182,7 @@ fn cost(path: &Path, blocks: &[tsdb::block::BlockMeta]) -> Option<Cost> {
             let name = inside.components().nth(1)?.as_os_str().to_str()?;
             Some(name.parse().map_or(Cost::Log, Cost::Segment))
         }
+        "wbl" => Some(Cost::OutOfOrder),
         _ => {
             let block = blocks.iter().find(|b| b.ulid.to_string() == first)?;
             Some(Cost::Block { mint: block.min_time, maxt: block.max_time })

@@ -14,7 +14,9 @@ impl Run {
         let (after, times) = (1 + self.random.below(40), 1 + self.random.below(3));
         self.say(|_| format!("EIO in {after} calls, {times} times"));
         self.disk.fail_at(self.disk.calls() + after, times);
+        self.io_fails = true;
         self.fail_for_a_while();
+        self.io_fails = false;
         let failed = self.disk.stop_failing();
         self.totals.io_errors += failed;
         if failed > 0 {

@@ -1,6 +1,6 @@
 //! What must be there, what may be there, and what must not: a plain map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::Labels;
 use testkit::Loss;
@@ -35,6 +35,16 @@ pub(crate) struct Cell {
     pub(crate) series_segments: (u32, u32),
 }
 
+/// An exemplar that was given to a database.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) series: Labels,
+    pub(crate) id: String,
+    pub(crate) t: i64,
+    /// How safe it is; none where it may be missing.
+    pub(crate) safety: Option<Safety>,
+}
+
 /// The plain map.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
@@ -47,6 +57,14 @@ pub(crate) struct Model {
     ghosts: Batch,
     /// Samples before it may have been removed by retention.
     pub(crate) floor: i64,
+    /// Times at which something was given to a series, taken or not.
+    pub(crate) given: BTreeMap<Labels, BTreeSet<i64>>,
+    /// Samples that were given some time after theirs: some of them out of order.
+    pub(crate) past: BTreeSet<(Labels, i64)>,
+    /// Ranges in which something was deleted.
+    pub(crate) deleted: Vec<(i64, i64)>,
+    /// All exemplars that were given, in order.
+    pub(crate) exemplars: Vec<Given>,
     /// Where this run of the database logged each series.
     logged: BTreeMap<Labels, (u32, u32)>,
 }
@@ -70,6 +88,9 @@ impl Model {
 
     /// Notes a deletion, or one that failed half-way.
     pub(crate) fn delete(&mut self, is_meant: impl Fn(&Labels) -> bool, mint: i64, maxt: i64, done: bool) {
+        self.deleted.push((mint, maxt));
+        // a series of which nothing is left may leave the log
+        self.exemplars.iter_mut().filter(|e| is_meant(&e.series)).for_each(|e| e.safety = None);
         for (labels, samples) in self.series.iter_mut().filter(|(labels, _)| mint <= maxt && is_meant(labels))
         {
             for batch in &mut self.unsynced {
@@ -91,18 +112,26 @@ impl Model {
 
     /// Takes over what damage left; how much it cost.
     pub(crate) fn damaged(&mut self, shown: &Shown) -> usize {
-        let before = self.series.values().map(BTreeMap::len).sum::<usize>();
+        let (mut cost, floor) = (0, self.floor);
         self.series.retain(|labels, samples| {
             let found = shown.get(labels);
-            samples.retain(|t, _| found.is_some_and(|found| found.contains_key(t)));
+            samples.retain(|t, cell| {
+                let is_there = found.is_some_and(|found| found.contains_key(t));
+                // the others may be gone anyway
+                cost += usize::from(!is_there && *t >= floor && !cell.doubtful);
+                is_there
+            });
             !samples.is_empty()
         });
-        before - self.series.values().map(BTreeMap::len).sum::<usize>()
+        cost
     }
 
     /// Notes a sync that succeeded.
     pub(crate) fn synced(&mut self) {
         self.unsynced.clear();
+        for e in self.exemplars.iter_mut().filter(|e| e.safety == Some(Safety::Logged)) {
+            e.safety = Some(Safety::Synced);
+        }
         for cell in self.series.values_mut().flat_map(BTreeMap::values_mut) {
             if cell.safety == Safety::Logged {
                 cell.safety = Safety::Synced;
@@ -112,6 +141,9 @@ impl Model {
 
     /// Notes that some call failed, which may have been a sync.
     pub(crate) fn sync_failed(&mut self) {
+        for e in self.exemplars.iter_mut().filter(|e| e.safety == Some(Safety::Logged)) {
+            e.safety = Some(Safety::SyncFailed);
+        }
         for cell in self.series.values_mut().flat_map(BTreeMap::values_mut) {
             if cell.safety == Safety::Logged {
                 cell.safety = Safety::SyncFailed;
@@ -160,7 +192,8 @@ impl Model {
 
     /// Compares with what a database shows after a restart, and takes over what is there. `cut_from`: before it all is in
     /// blocks, where a batch may have been split.
-    pub(crate) fn restarted(&mut self, shown: &Shown, loss: Loss, cut_from: i64) {
+    /// `all_known`: whether the log named the series of all samples.
+    pub(crate) fn restarted(&mut self, shown: &Shown, loss: Loss, cut_from: i64, all_known: bool) {
         let power_cut = loss != Loss::Nothing;
         let has = |labels: &Labels, t: &i64| shown.get(labels).and_then(|samples| samples.get(t)).copied();
         for (labels, samples) in &self.series {
@@ -177,17 +210,24 @@ impl Model {
                 }
             }
         }
-        // Samples of each kind are one record of the log.
+        // Samples of each kind are one record of the log; of those out of order there is another log.
         let kinds = ["m", "hi", "hf"];
         for (batch, kind) in
             self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind)))
         {
             let from = cut_from.max(self.floor);
-            let of_kind =
-                batch.iter().filter(|(labels, t, _)| *t >= from && labels.get("__name__").starts_with(kind));
+            let of_kind = batch.iter().filter(|(labels, t, _)| {
+                *t >= from
+                    && labels.get("__name__").starts_with(kind)
+                    && !self.past.contains(&(labels.clone(), *t))
+            });
             let whole: Vec<bool> = of_kind.map(|(labels, t, _)| has(labels, t).is_some()).collect();
             let part = whole.contains(&true) && whole.contains(&false);
-            assert!(!part, "after {loss:?} a part of a batch is there: {batch:?}, {kind}: {whole:?}");
+            // A power cut may take the segment that names a series and leave the next one with its samples.
+            assert!(
+                !part || power_cut && !all_known,
+                "after {loss:?} a part of a batch is there: {batch:?}, {kind}: {whole:?}"
+            );
         }
         for (labels, t, bits) in samples(shown) {
             let known = self.series.get(labels).and_then(|samples| samples.get(&t)).map(|cell| cell.bits);
@@ -198,7 +238,34 @@ impl Model {
                 "{labels} at {t} was never appended"
             );
         }
+        self.exemplars_restarted(power_cut, cut_from);
         self.take_over(shown, power_cut);
+    }
+
+    /// What the log has of exemplars is there again: not what lies before the blocks' end, nor what belongs to series that ended.
+    fn exemplars_restarted(&mut self, power_cut: bool, cut_from: i64) {
+        for e in &mut self.exemplars {
+            let goes_on = self.series.get(&e.series).is_some_and(|samples| {
+                samples.range(e.t..).all(|(_, cell)| cell.bits != model::STALE_NAN.to_bits())
+            });
+            if e.t < cut_from || !goes_on || power_cut && e.safety != Some(Safety::Synced) {
+                e.safety = None;
+            }
+        }
+    }
+
+    /// Compares exemplars: series, id, time.
+    pub(crate) fn compare_exemplars(&self, shown: &BTreeSet<(Labels, String, i64)>, limit: usize) {
+        assert!(shown.len() <= limit, "{} exemplars, {limit} allowed", shown.len());
+        let newest = self.exemplars.len().saturating_sub(limit);
+        for e in self.exemplars[newest..].iter().filter(|e| e.safety.is_some()) {
+            let is_there = shown.contains(&(e.series.clone(), e.id.clone(), e.t));
+            assert!(is_there, "an exemplar is missing: {e:?}");
+        }
+        for (series, id, t) in shown {
+            let is_known = self.exemplars.iter().any(|e| e.id == *id && e.series == *series && e.t == *t);
+            assert!(is_known, "exemplar {id} of {series} at {t} was never given");
+        }
     }
 
     fn is_ghost(&self, labels: &Labels, t: i64, bits: u64) -> bool {

@@ -1,5 +1,6 @@
 //! Reading a database as a query does, and checking the form of what it says.
 
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 use model::{Labels, MatchOp, Matcher, NativeHistogram, histogram::Span};
@@ -38,6 +39,20 @@ fn hash_buckets(spans: &[Span], buckets: &[f64], hasher: &mut impl Hasher) {
     }
 }
 
+/// When the counting of the sample at a time began, in milliseconds; 0: not known.
+pub(crate) fn start_of(t: i64) -> i64 {
+    if t % 3 == 0 { 0 } else { t / 100_000 * 100_000 - 7 }
+}
+
+/// The exemplars of a database: series, id, time.
+pub(crate) fn exemplars(db: &Db) -> BTreeSet<(Labels, String, i64)> {
+    let all = db.exemplars(&[everything()], i64::MIN, i64::MAX);
+    let of_series = |(series, all): (Labels, Vec<tsdb::Exemplar>)| {
+        all.into_iter().map(move |e| (series.clone(), e.labels.get("id").to_owned(), e.t))
+    };
+    all.into_iter().flat_map(of_series).collect()
+}
+
 /// All series.
 pub(crate) fn everything() -> Vec<Matcher> {
     vec![Matcher::new(MatchOp::Regex, "__name__", ".+").unwrap()]
@@ -62,6 +77,9 @@ pub(crate) fn select(querier: &Querier, matchers: &[Matcher], mint: i64, maxt: i
 pub(crate) fn samples(entry: &SeriesEntry, mint: i64, maxt: i64) -> Result<Samples, Error> {
     let mut columns = tsdb::Samples::default();
     entry.read_columns(mint, maxt, &mut columns)?;
+    for (t, start) in columns.ts.iter().zip(&columns.starts) {
+        assert!([0, start_of(*t)].contains(start), "start {start} of {} at {t}", entry.labels());
+    }
     let ts = columns.ts;
     assert!(ts.windows(2).all(|w| w[0] < w[1]), "times of {}: {ts:?}", entry.labels());
     assert!(ts.iter().all(|t| (mint..=maxt).contains(t)), "times of {}: {ts:?}", entry.labels());

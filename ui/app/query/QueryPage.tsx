@@ -1,20 +1,36 @@
 // The query page: panels, and how often they ask again.
 
-import { useEffect, useState } from "react";
-import { decodePanels, encodePanels, newPanel, type Panel } from "../panels";
+import { useEffect, useRef, useState } from "react";
+import { pageOf } from "../api";
+import { decodePanels, encodePanels, newPanel, type Panel, takeOver } from "../panels";
 import { PanelView } from "./PanelView";
 
 const REFRESH = [0, 5, 15, 60];
+const refreshOf = (search: string): number => Number(new URLSearchParams(search).get("refresh")) || 0;
 
 export function QueryPage({ dark }: { dark: boolean }) {
   const [panels, setPanels] = useState<Panel[]>(() => decodePanels(location.search));
-  const [refresh, setRefresh] = useState(() => Number(new URLSearchParams(location.search).get("refresh")) || 0);
+  const [refresh, setRefresh] = useState(() => refreshOf(location.search));
   const [tick, setTick] = useState(0);
 
+  // what a person changes is a step that the browser's Back undoes; what the page itself writes is none
+  const own = useRef(true);
   useEffect(() => {
     const search = encodePanels(panels) + (refresh ? `&refresh=${refresh}` : "");
-    if (`?${search}` !== location.search) history.replaceState(null, "", `${location.pathname}?${search}`);
+    const url = `${location.pathname}?${search}`;
+    if (`?${search}` !== location.search) history[own.current ? "replaceState" : "pushState"](null, "", url);
+    own.current = false;
   }, [panels, refresh]);
+  useEffect(() => {
+    const moved = () => {
+      if (pageOf(location.pathname) !== "query") return;
+      own.current = true;
+      setPanels((all) => takeOver(all, decodePanels(location.search)));
+      setRefresh(refreshOf(location.search));
+    };
+    addEventListener("popstate", moved);
+    return () => removeEventListener("popstate", moved);
+  }, []);
   useEffect(() => {
     if (!refresh) return;
     const timer = setInterval(() => document.hidden || setTick((n) => n + 1), refresh * 1000);

@@ -12,7 +12,7 @@ use super::symbols::SymbolSet;
 use super::{HEADER, MAGIC, SERIES_ALIGN, Toc};
 use crate::block::{ChunkMeta, Error};
 use crate::disk::{self, Disk, File};
-use crate::encoding::{Reader, crc32c, put_uvarint, put_uvarint_str, put_varint, uvarint_len};
+use crate::encoding::{Reader, crc32c, crc32c_append, put_uvarint, put_uvarint_str, put_varint, uvarint_len};
 
 /// Bytes that gather before they are written.
 const BUFFER: usize = 1 << 20;
@@ -57,7 +57,7 @@ impl Out {
     }
 
     fn take_sum(&mut self) -> u32 {
-        self.sum = ::crc32c::crc32c_append(self.sum, &self.buffer[self.summed..]);
+        self.sum = crc32c_append(self.sum, &self.buffer[self.summed..]);
         self.summed = self.buffer.len();
         self.sum
     }

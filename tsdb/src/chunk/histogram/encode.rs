@@ -6,9 +6,10 @@
 use model::histogram::{CUSTOM_BUCKETS_SCHEMA, CounterReset, Histogram, NativeHistogram, Span, absolute};
 
 use super::layout::{Fit, join, spread};
-use super::{GAUGE, HEADER, NOT_RESET, RESET, decode_native};
+use super::{COUNT_MASK, GAUGE, HEADER, NOT_RESET, RESET, decode_native};
 use crate::chunk::Encoding;
 use crate::chunk::cursor::{BitWriter, Window};
+use crate::chunk::start::StartWriter;
 
 /// Custom bounds up to this many thousandths are written as such.
 const MAX_THOUSANDTHS: f64 = 33_554_430.0;
@@ -24,6 +25,8 @@ pub struct HistogramChunk {
     sum_window: Option<Window>,
     numbers: Numbers,
     last: Option<NativeHistogram>,
+    /// In chunks that have room for start timestamps.
+    starts: Option<StartWriter>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,24 +66,35 @@ enum Numbers {
 struct Refused(u8);
 
 impl HistogramChunk {
-    /// Appends a histogram, which must be valid and newer than all before. Where it cannot go on in the present chunk, that one ends: its
-    /// encoding and data are returned, and the histogram begins the next.
-    pub fn append(&mut self, t: i64, h: &NativeHistogram) -> Option<(Encoding, Vec<u8>)> {
+    /// An empty one, with room for start timestamps or without.
+    pub fn new(with_starts: bool) -> Self {
+        HistogramChunk { starts: with_starts.then(StartWriter::default), ..HistogramChunk::default() }
+    }
+
+    /// Appends a histogram, which must be valid and newer than all before (`start` in milliseconds, 0: unknown; left out where there is
+    /// no room for it). Where it cannot go on in the present chunk, that one ends: its encoding and data are returned, and the
+    /// histogram begins the next.
+    pub fn append(&mut self, t: i64, start: i64, h: &NativeHistogram) -> Option<(Encoding, Vec<u8>)> {
         let mut ended = None;
         match self.fit(h) {
             _ if self.is_empty() => {
                 let flags = self.flags_of_first(h);
-                self.begin(flags, t, h);
+                self.begin(flags, t, start, h);
             }
             Err(Refused(flags)) => {
                 ended = Some((self.encoding(), self.take()));
-                self.begin(flags, t, h);
+                self.begin(flags, t, start, h);
             }
-            Ok((Fit::Same, Fit::Same)) => self.write(t, h),
+            Ok(_) if !self.takes(start) => {
+                ended = Some((self.encoding(), self.take()));
+                let flags = self.flags_of_first(h);
+                self.begin(flags, t, start, h);
+            }
+            Ok((Fit::Same, Fit::Same)) => self.write(t, start, h),
             Ok((positive, negative)) => {
                 self.grow(positive, negative);
                 let adapted = self.layout.adapt(h);
-                self.write(t, &adapted);
+                self.write(t, start, &adapted);
             }
         }
         self.last = Some(h.clone());
@@ -94,7 +108,13 @@ impl HistogramChunk {
 
     /// How many histograms.
     pub fn num_samples(&self) -> u16 {
-        self.out.bytes.first_chunk().map_or(0, |b| u16::from_be_bytes(*b))
+        let count = self.out.bytes.first_chunk().map_or(0, |b| u16::from_be_bytes(*b));
+        if self.starts.is_some() { count & COUNT_MASK } else { count }
+    }
+
+    fn takes(&self, start: i64) -> bool {
+        let index = self.num_samples();
+        self.starts.is_none_or(|starts| index < COUNT_MASK && starts.takes(usize::from(index), start))
     }
 
     /// The data: a valid chunk at any moment; empty while there is no histogram.
@@ -104,9 +124,11 @@ impl HistogramChunk {
 
     /// How the data is encoded.
     pub fn encoding(&self) -> Encoding {
-        match &self.numbers {
-            Numbers::Floats(_) => Encoding::FloatHistogram,
-            _ => Encoding::Histogram,
+        match (&self.numbers, self.starts.is_some()) {
+            (Numbers::Floats(_), false) => Encoding::FloatHistogram,
+            (Numbers::Floats(_), true) => Encoding::FloatHistogramSt,
+            (_, false) => Encoding::Histogram,
+            (_, true) => Encoding::HistogramSt,
         }
     }
 
@@ -140,8 +162,13 @@ impl HistogramChunk {
         )
     }
 
+    /// The two bits that say what was seen where the chunk begins.
+    fn flags(&self) -> u8 {
+        self.out.bytes.get(if self.starts.is_some() { 0 } else { 2 }).map_or(0, |byte| byte & GAUGE)
+    }
+
     fn is_gauge(&self) -> bool {
-        self.out.bytes.get(2).is_some_and(|flags| flags & GAUGE == GAUGE)
+        self.flags() == GAUGE
     }
 
     /// How a histogram fits behind the last one.
@@ -246,22 +273,23 @@ impl HistogramChunk {
         }
         let mut histograms = Vec::new();
         // What was written by this chunk can be read by it.
-        let read = decode_native(self.encoding(), self.bytes(), i64::MIN, i64::MAX, |t, _, h| {
-            histograms.push((t, layout.adapt(&h)));
+        let read = decode_native(self.encoding(), self.bytes(), i64::MIN, i64::MAX, |t, start, h| {
+            histograms.push((t, start, layout.adapt(&h)));
         });
         debug_assert_eq!(read, Ok(()));
-        let flags = self.out.bytes[2];
+        let flags = self.flags();
         self.out = BitWriter::default();
-        for (i, (t, h)) in histograms.iter().enumerate() {
-            if i == 0 { self.begin(flags, *t, h) } else { self.write(*t, h) }
+        for (i, (t, start, h)) in histograms.iter().enumerate() {
+            if i == 0 { self.begin(flags, *t, *start, h) } else { self.write(*t, *start, h) }
         }
     }
 
     /// Begins a chunk with a histogram, whose layout becomes the chunk's.
-    fn begin(&mut self, flags: u8, t: i64, h: &NativeHistogram) {
+    fn begin(&mut self, flags: u8, t: i64, start: i64, h: &NativeHistogram) {
         self.out = BitWriter::default();
         crate::chunk::bits::reserve(&mut self.out.bytes, 64);
-        self.out.bytes.extend_from_slice(&[0, 1, flags]);
+        let header = if self.starts.is_some() { [flags, 1, 0] } else { [0, 1, flags] };
+        self.out.bytes.extend_from_slice(&header);
         debug_assert_eq!(self.out.bytes.len(), HEADER);
         // A staleness mark has no buckets.
         let empty = h.stale_like();
@@ -294,10 +322,13 @@ impl HistogramChunk {
                 self.numbers = Numbers::Floats(all.map(real).collect());
             }
         }
+        self.starts = self.starts.map(|_| StartWriter::default());
+        self.write_start(0, 0, start);
     }
 
     /// Writes a histogram of the chunk's own layout, or a staleness mark.
-    fn write(&mut self, t: i64, h: &NativeHistogram) {
+    fn write(&mut self, t: i64, start: i64, h: &NativeHistogram) {
+        let (index, before) = (self.num_samples(), self.t);
         let delta = t.wrapping_sub(self.t);
         self.out.signed(delta.wrapping_sub(self.delta));
         (self.t, self.delta) = (t, delta);
@@ -344,9 +375,19 @@ impl HistogramChunk {
         }
         self.sum = sum;
         self.sum_window = Some(window);
-        let count = self.num_samples() + 1;
+        let flags = if self.starts.is_some() { u16::from(self.flags()) << 8 } else { 0 };
         if let Some(header) = self.out.bytes.first_chunk_mut::<2>() {
-            *header = count.to_be_bytes();
+            *header = (flags | (index + 1)).to_be_bytes();
+        }
+        self.write_start(index, before, start);
+    }
+
+    /// Writes what follows histogram `index`, in a chunk that has room for it.
+    fn write_start(&mut self, index: u16, before: i64, start: i64) {
+        let Some(starts) = &mut self.starts else { return };
+        let header = starts.put(&mut self.out, usize::from(index), before, self.t, start);
+        if let Some(byte) = self.out.bytes.get_mut(2) {
+            *byte = header;
         }
     }
 }

@@ -59,7 +59,7 @@ fn read(block: &Block) -> Plain {
         for meta in &metas {
             let (_, bytes) = block.chunk(meta.ref_).unwrap();
             let (mut ts, mut vs) = (Vec::new(), Vec::new());
-            decode_xor(bytes, i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
+            crate::chunk::decode_xor(bytes, i64::MIN, i64::MAX, &mut ts, &mut vs).unwrap();
             assert_eq!((meta.mint, meta.maxt), (ts[0], ts[ts.len() - 1]));
             for (t, v) in ts.into_iter().zip(vs) {
                 assert!(all.insert((series, t), v.to_bits()).is_none());
@@ -74,7 +74,8 @@ fn the_meta_says_from_what_it_was_made() {
     let dir = tempfile::tempdir().unwrap();
     let samples = |from: i64| (from..from + 500).map(|t| ((0, t), (t as f64).to_bits())).collect::<Plain>();
     let blocks = [write(dir.path(), 1, &samples(0), 120), write(dir.path(), 2, &samples(500), 120)];
-    let meta = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks).unwrap().unwrap();
+    let meta =
+        compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks, Encodings::default()).unwrap().unwrap();
     assert_eq!(meta.compaction.level, 2);
     assert_eq!(meta.compaction.sources, [Ulid::from_parts(1, 1), Ulid::from_parts(1, 2)]);
     assert_eq!(meta.compaction.parents.len(), 2);
@@ -90,7 +91,10 @@ fn what_is_all_deleted_leaves_no_block() {
     let block = write(dir.path(), 1, &Plain::from([((0, 5), 0)]), 120);
     let ref_ = block.all_postings().unwrap().next().unwrap();
     block.add_tombstones(&[(ref_, Interval { mint: 0, maxt: 100 })]).unwrap();
-    assert_eq!(compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &[block]).unwrap(), None);
+    assert_eq!(
+        compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &[block], Encodings::default()).unwrap(),
+        None
+    );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
@@ -106,7 +110,8 @@ fn damage_in_a_parent_stops_the_compaction_and_leaves_nothing_behind() {
     drop(block);
     std::fs::write(&path, bytes).unwrap();
     let block = Arc::new(Block::open(disk(), &dir_of_block).unwrap());
-    let error = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &[block]).unwrap_err();
+    let error =
+        compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &[block], Encodings::default()).unwrap_err();
     assert!(error.to_string().contains("000001"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
@@ -116,7 +121,7 @@ fn write_mixed(dir: &Path, n: u128, samples: &Samples) -> Arc<Block> {
     let ulid = Ulid::from_parts(1, n);
     let mut writer = BlockWriter::create(disk(), dir, ulid).unwrap();
     let mut chunks: Vec<(i64, i64, Encoding, Vec<u8>)> = Vec::new();
-    let Ok(()) = samples.encode(10, |mint, maxt, encoding, data| {
+    let Ok(()) = samples.encode(10, Encodings::default(), |mint, maxt, encoding, data| {
         chunks.push((mint, maxt, encoding, data.to_vec()));
         Ok::<(), std::convert::Infallible>(())
     });
@@ -172,7 +177,8 @@ fn histograms_are_merged_sample_by_sample() {
     blocks[1].add_tombstones(&[(ref_, Interval { mint: 320, maxt: 333 })]).unwrap();
     let mut expected = all.clone();
     expected.retain_from(0, |t| !(320..=333).contains(&t));
-    let meta = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks).unwrap().unwrap();
+    let meta =
+        compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks, Encodings::default()).unwrap().unwrap();
     let merged = Block::open(disk(), &dir.path().join(meta.ulid.to_string())).unwrap();
     let read = read_mixed(&merged);
     assert_eq!(read.ts, expected.ts);
@@ -201,7 +207,8 @@ fn a_chunk_behind_a_deletion_does_not_say_that_it_goes_on() {
     assert_eq!(before[1], 0b10);
     let ref_ = block.all_postings().unwrap().next().unwrap();
     block.add_tombstones(&[(ref_, Interval { mint: 11, maxt: 20 })]).unwrap();
-    let meta = rewrite(&disk(), dir.path(), Ulid::from_parts(2, 0), &block).unwrap().unwrap();
+    let meta =
+        rewrite(&disk(), dir.path(), Ulid::from_parts(2, 0), &block, Encodings::default()).unwrap().unwrap();
     let after = flags(&Block::open(disk(), &dir.path().join(meta.ulid.to_string())).unwrap());
     assert_eq!(after, [before[0], 0b00, before[3]]);
 }
@@ -235,7 +242,7 @@ proptest! {
             }
             blocks.push(block);
         }
-        let merged = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks).unwrap();
+        let merged = compact(&disk(), dir.path(), Ulid::from_parts(2, 0), &blocks, Encodings::default()).unwrap();
         let found = merged.map(|meta| read(&Block::open(disk(), &dir.path().join(meta.ulid.to_string())).unwrap()));
         prop_assert_eq!(found.unwrap_or_default(), expected);
     }

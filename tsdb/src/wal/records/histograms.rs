@@ -49,6 +49,22 @@ pub fn encode_histograms<'a>(
     }
 }
 
+/// Appends a record of histograms with start timestamps, `(series, time, start, histogram)`, all of integers or all of floats; a start of 0 is
+/// unknown.
+pub fn encode_histograms_v2<'a>(
+    floats: bool,
+    histograms: impl IntoIterator<Item = (u64, i64, i64, &'a NativeHistogram)>,
+    out: &mut Vec<u8>,
+) {
+    out.push(if floats { RecordType::FloatHistogramSamplesV2 } else { RecordType::HistogramSamplesV2 } as u8);
+    let mut base = None;
+    for (ref_, t, st, h) in histograms {
+        debug_assert_eq!(floats, matches!(h, NativeHistogram::Float(_)));
+        V2Base::put(&mut base, out, ref_, t, st);
+        put_histogram(out, h);
+    }
+}
+
 fn put_histogram(out: &mut Vec<u8>, h: &NativeHistogram) {
     match h {
         NativeHistogram::Integer(h) => {
@@ -303,10 +319,21 @@ mod tests {
                 encode_histograms(type_, [(3, 5, &h), (1, 4, &h)], &mut out);
                 let mut found = Vec::new();
                 decode_histograms(&out, |ref_, t, st, h| found.push((ref_, t, st, h))).unwrap();
-                assert_eq!(found, [(3, 5, 0, h.clone()), (1, 4, 0, h)]);
+                assert_eq!(found, [(3, 5, 0, h.clone()), (1, 4, 0, h.clone())]);
                 for len in 1..out.len() {
                     let _ = decode_histograms(&out[..len], |_, _, _, _| ());
                 }
+                out.clear();
+                found.clear();
+                let with_starts = [(3, 5, 4, h.clone()), (1, 4, 0, h.clone()), (9, 4, 4, h.clone())];
+                let is_float = matches!(h, NativeHistogram::Float(_));
+                encode_histograms_v2(
+                    is_float,
+                    with_starts.iter().map(|(r, t, s, h)| (*r, *t, *s, h)),
+                    &mut out,
+                );
+                decode_histograms(&out, |ref_, t, st, h| found.push((ref_, t, st, h))).unwrap();
+                assert_eq!(found, with_starts);
             }
         }
     }

@@ -42,7 +42,7 @@ fn write(histograms: &[NativeHistogram]) -> Chunks {
     let mut chunk = HistogramChunk::default();
     let mut ended: Chunks = Vec::new();
     for (i, h) in histograms.iter().enumerate() {
-        ended.extend(chunk.append(i as i64 * 15_000, h));
+        ended.extend(chunk.append(i as i64 * 15_000, 0, h));
     }
     ended.push((chunk.encoding(), chunk.take()));
     ended
@@ -114,11 +114,11 @@ fn staleness_marks_end_a_chunk() {
 #[test]
 fn a_taken_chunk_is_remembered() {
     let mut chunk = HistogramChunk::default();
-    assert_eq!(chunk.append(1, &histogram(false, 0, &[5])), None);
+    assert_eq!(chunk.append(1, 0, &histogram(false, 0, &[5])), None);
     assert_eq!(chunk.take()[2], 0);
-    assert_eq!(chunk.append(2, &histogram(false, 0, &[5, 1])), None);
+    assert_eq!(chunk.append(2, 0, &histogram(false, 0, &[5, 1])), None);
     assert_eq!(chunk.take()[2], NOT_RESET);
-    assert_eq!(chunk.append(3, &histogram(false, 0, &[1, 1])), None);
+    assert_eq!(chunk.append(3, 0, &histogram(false, 0, &[1, 1])), None);
     assert_eq!(chunk.take()[2], RESET);
 }
 
@@ -189,4 +189,42 @@ proptest! {
             prop_assert_eq!(gauge(found), gauge(expected));
         }
     }
+}
+
+#[test]
+fn starts_follow_the_histograms() {
+    for float in [false, true] {
+        let mut chunk = HistogramChunk::new(true);
+        let mut ended = Vec::new();
+        let mut expected = Vec::new();
+        for i in 0..300i64 {
+            // new buckets at 20 (the chunk is written anew), a reset at 200, the start unknown, known, and another one
+            let counts: Vec<u32> =
+                (0..if i < 20 { 1 } else { 3 }).map(|b| (i % 200) as u32 * 2 + b).collect();
+            let (t, start) = (i * 15_000, [0, 70, 3_000_000][usize::from(i > 10) + usize::from(i >= 200)]);
+            ended.extend(chunk.append(t, start, &histogram(float, 0, &counts)));
+            expected.push((t, start, counts.iter().sum::<u32>()));
+        }
+        let kind = if float { Encoding::FloatHistogramSt } else { Encoding::HistogramSt };
+        assert_eq!((chunk.encoding(), chunk.num_samples()), (kind, 100));
+        ended.push((chunk.encoding(), chunk.take()));
+        let mut found = Vec::new();
+        for (encoding, data) in &ended {
+            let each = |t, start, h: NativeHistogram| found.push((t, start, h.to_float().count as u32));
+            decode_native(*encoding, data, i64::MIN, i64::MAX, each).unwrap();
+        }
+        assert_eq!(found, expected);
+        assert_eq!(ended.len(), 2);
+        assert_eq!(ended[1].1[0] & GAUGE, RESET, "where the flags are in such chunks");
+    }
+}
+
+#[test]
+fn a_start_that_the_header_cannot_tell_ends_the_chunk() {
+    let mut chunk = HistogramChunk::new(true);
+    for t in 0..200 {
+        assert_eq!(chunk.append(t, 0, &histogram(false, 0, &[5])), None);
+    }
+    assert!(chunk.append(200, 9, &histogram(false, 0, &[5])).is_some());
+    assert_eq!((chunk.num_samples(), chunk.bytes()[0] & GAUGE), (1, NOT_RESET));
 }
