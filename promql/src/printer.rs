@@ -174,7 +174,8 @@ impl Display for DurationExpr {
             DurationExprKind::Step => f.write_str("step()"),
             DurationExprKind::Range => f.write_str("range()"),
             DurationExprKind::Unary { negative, expr } => {
-                write!(f, "{}{expr}", if *negative { '-' } else { '+' })
+                // a plus says nothing
+                write!(f, "{}{expr}", if *negative { "-" } else { "" })
             }
             DurationExprKind::Binary { op, lhs, rhs } => write!(f, "{lhs} {} {rhs}", op.symbol()),
             DurationExprKind::Min(a, b) => write!(f, "min_of({a}, {b})"),

@@ -86,6 +86,7 @@ fn magnifies(node: &Expr) -> bool {
             let here = match &node.kind {
                 ExprKind::Call { func, .. } => ROUNDED.contains(&func.name),
                 ExprKind::Binary { op, .. } => matches!(op, BinaryOp::Pow | BinaryOp::Atan2),
+                ExprKind::Aggregate { op, .. } => matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar),
                 _ => false,
             };
             if here {
@@ -101,7 +102,11 @@ fn magnifies(node: &Expr) -> bool {
                 ["sin", "cos", "tan", "stddev_over_time", "stdvar_over_time", "deriv", "predict_linear"];
             magnifying.contains(&func.name) && args.iter().any(rounds)
         }
-        ExprKind::Aggregate { op: AggregateOp::Stddev | AggregateOp::Stdvar, expr, .. } => rounds(expr),
+        ExprKind::Aggregate {
+            op: AggregateOp::Stddev | AggregateOp::Stdvar | AggregateOp::LimitRatio,
+            expr,
+            ..
+        } => rounds(expr),
         ExprKind::Binary { op: BinaryOp::Mod | BinaryOp::Sub, lhs, rhs, .. } => rounds(lhs) || rounds(rhs),
         _ => false,
     }

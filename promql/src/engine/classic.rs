@@ -124,11 +124,14 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut [Bucket]) -> f64 {
     let len = coalesce(buckets);
     let buckets = &buckets[..len];
     let total = buckets[buckets.len() - 1].count;
-    if total == 0.0 || total.is_nan() || lower.is_nan() || upper.is_nan() {
+    if total == 0.0 || lower.is_nan() || upper.is_nan() {
         return NORMAL_NAN;
     }
     if lower >= upper {
         return 0.0;
+    }
+    if total.is_nan() {
+        return NORMAL_NAN;
     }
     // buckets may fall below the ones before them
     let rank = |v: f64| rank(v, buckets, total).min(total);

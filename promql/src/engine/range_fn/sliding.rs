@@ -183,8 +183,8 @@ fn extreme(max: bool, samples: &Samples, grid: &Grid, queue: &mut VecDeque<usize
     queue.clear();
     let mut entered = 0;
     let values = &samples.fv;
-    // NaN only wins against NaN
-    let beats = |a: f64, b: f64| b.is_nan() || if max { a >= b } else { a <= b };
+    // NaN only wins against NaN; of zeros of both signs the first one stays
+    let beats = |a: f64, b: f64| b.is_nan() || if max { a > b } else { a < b };
     each(grid, col, |_, from, to| {
         entered = entered.max(from);
         while entered < to {
