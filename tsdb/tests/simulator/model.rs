@@ -193,7 +193,14 @@ impl Model {
     /// Compares with what a database shows after a restart, and takes over what is there. `cut_from`: before it all is in
     /// blocks, where a batch may have been split.
     /// `all_known`: whether the log named the series of all samples.
-    pub(crate) fn restarted(&mut self, shown: &Shown, loss: Loss, cut_from: i64, all_known: bool) {
+    /// `all_durable`: whether nothing was committed since the power failed.
+    pub(crate) fn restarted(
+        &mut self,
+        shown: &Shown,
+        loss: Loss,
+        cut_from: i64,
+        (all_known, all_durable): (bool, bool),
+    ) {
         let power_cut = loss != Loss::Nothing;
         let has = |labels: &Labels, t: &i64| shown.get(labels).and_then(|samples| samples.get(t)).copied();
         for (labels, samples) in &self.series {
@@ -239,7 +246,7 @@ impl Model {
             );
         }
         self.exemplars_restarted(power_cut, cut_from);
-        self.take_over(shown, power_cut);
+        self.take_over(shown, power_cut, all_durable);
     }
 
     /// What the log has of exemplars is there again: not what lies before the blocks' end, nor what belongs to series that ended.
@@ -272,7 +279,7 @@ impl Model {
         self.ghosts.iter().any(|(l, gt, gb)| l == labels && *gt == t && *gb == bits)
     }
 
-    fn take_over(&mut self, shown: &Shown, power_cut: bool) {
+    fn take_over(&mut self, shown: &Shown, power_cut: bool, all_durable: bool) {
         for (labels, samples) in &mut self.series {
             let found = shown.get(labels);
             samples.retain(|t, cell| {
@@ -293,7 +300,7 @@ impl Model {
                 series_segments: anywhere,
             });
             cell.doubtful = false;
-            if power_cut {
+            if power_cut && all_durable {
                 cell.safety = Safety::Synced;
             }
         }
