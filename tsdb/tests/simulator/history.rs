@@ -420,6 +420,7 @@ impl Run {
         let result = self.db().maintain();
         self.say(|run| format!("maintain: {result:?}, {} blocks", run.db().blocks().len()));
         let _ = self.outcome("maintain", result);
+        self.model.truncated();
         self.raise_floor();
     }
 
@@ -442,11 +443,9 @@ impl Run {
         }
     }
 
-    /// All before it is in blocks, but for what came out of order.
+    /// All before it is in blocks, or was until retention removed them, but for what came out of order.
     pub(crate) fn cut_from(&self) -> i64 {
-        let blocks = self.db().blocks();
-        let whole = blocks.iter().filter(|b| !tsdb::compact::is_early(b));
-        whole.map(|b| b.max_time).max().unwrap_or(i64::MIN)
+        self.db().cut()
     }
 
     /// Everything, as it must be.
