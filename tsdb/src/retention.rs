@@ -107,6 +107,12 @@ impl Inner {
         if out.is_empty() {
             return Ok(());
         }
+        let newest = |blocks: &mut dyn Iterator<Item = &Arc<Block>>| {
+            blocks.map(|b| b.meta()).filter(|m| !crate::compact::is_early(m)).map(|m| m.max_time).max()
+        };
+        if newest(&mut blocks.iter().filter(|b| !out.contains(&b.meta().ulid))) < newest(&mut blocks.iter()) {
+            self.head.note_cut()?;
+        }
         self.replace_blocks(out, None);
         for block in blocks.iter().filter(|b| out.contains(&b.meta().ulid)) {
             tracing::info!(block = %block.meta().ulid, "retention removes a block");

@@ -259,6 +259,11 @@ impl Db {
         &self.head().metrics
     }
 
+    /// All before this time (milliseconds) has left the head for blocks; `i64::MIN` where nothing has.
+    pub fn cut(&self) -> i64 {
+        self.head().held_from()
+    }
+
     /// The size of the storage now.
     pub fn sizes(&self) -> Sizes {
         let head = self.head();

@@ -123,6 +123,7 @@ impl Head {
         wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
+        let min_valid = refs.cut().map_or(min_valid, |cut| cut.max(min_valid));
         let wal = Wal::open(disk.clone(), &wal_dir, wal_options(&options))?;
         let wbl_segments = wal::segments(&*disk, &dir.join(WBL_DIR))?;
         let mut log = Log { wal, wbl: None };
@@ -222,6 +223,11 @@ impl Head {
     /// All before it is in blocks that queriers see.
     pub(crate) fn held_from(&self) -> i64 {
         self.held_from.load(SeqCst)
+    }
+
+    /// Notes how far it has been cut; before the newest block goes, which says that otherwise.
+    pub(crate) fn note_cut(&self) -> Result<(), Error> {
+        Ok(self.refs.lock().note_cut(self.held_from())?)
     }
 
     /// Samples before it are refused: they are in blocks, or a block of that time is being cut.

@@ -30,22 +30,26 @@ struct Taken {
     below: u64,
     /// The last segment of the log that this program has written.
     segment: u32,
-    /// Checksum of the two: one flipped bit makes another number of a digit. (Files of earlier versions have none.)
+    /// What retention has removed the blocks of: all before it has left the head. Blocks that are still there say that themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<i64>,
+    /// Checksum of all of them: one flipped bit makes another number of a digit. (Files of earlier versions have none.)
     #[serde(default)]
     crc32c: Option<u32>,
 }
 
 impl Taken {
-    fn new(below: u64, segment: u32) -> Self {
+    fn new(below: u64, segment: u32, cut: Option<i64>) -> Self {
         let mut bytes = below.to_be_bytes().to_vec();
         bytes.extend_from_slice(&segment.to_be_bytes());
-        Taken { below, segment, crc32c: Some(crc32c(&bytes)) }
+        bytes.extend(cut.iter().flat_map(|cut| cut.to_be_bytes()));
+        Taken { below, segment, cut, crc32c: Some(crc32c(&bytes)) }
     }
 
     /// What a file says, where it is whole. No run of this program comes near the highest numbers.
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let taken: Taken = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        let sum = Taken::new(taken.below, taken.segment).crc32c;
+        let sum = Taken::new(taken.below, taken.segment, taken.cut).crc32c;
         match taken.crc32c {
             Some(_) if taken.crc32c != sum => Err("the checksum does not match".to_owned()),
             _ if taken.below > HIGHEST => Err(format!("{} is no number of a series", taken.below)),
@@ -83,15 +87,18 @@ impl Refs {
             Err(e) if e.is_not_found() => None,
             Err(e) => return Err(e),
         };
-        let base = match (known, last_segment) {
+        let base = match (&known, last_segment) {
             (Some(taken), Some(last)) if taken.segment < last => taken.below + FOREIGN,
             (Some(taken), _) => taken.below,
             (None, Some(_)) => UNKNOWN,
             (None, None) => 1,
         };
         let segment = last_segment.map_or(0, |s| s + 1);
-        let mut refs = Refs { disk, dir: dir.to_owned(), taken: Taken::new(base, segment), base };
-        refs.save(base + RUN, segment)?;
+        // another program that wrote since may have taken samples from before it
+        let ours = known.filter(|taken| last_segment.is_some_and(|last| last <= taken.segment));
+        let cut = ours.and_then(|taken| taken.cut);
+        let mut refs = Refs { disk, dir: dir.to_owned(), taken: Taken::new(base, segment, cut), base };
+        refs.save(base + RUN, segment, cut)?;
         Ok(refs)
     }
 
@@ -105,16 +112,34 @@ impl Refs {
         if self.base + u64::from(id) < self.taken.below {
             return Ok(());
         }
-        self.save(self.taken.below + RUN, self.taken.segment)
+        self.save(self.taken.below + RUN, self.taken.segment, self.taken.cut)
+    }
+
+    /// All before it has left the head, as far as the blocks do not say so.
+    pub(crate) fn cut(&self) -> Option<i64> {
+        self.taken.cut
+    }
+
+    /// Notes how far the head has been cut, before the blocks go that would say so.
+    pub(crate) fn note_cut(&mut self, cut: i64) -> Result<(), disk::Error> {
+        if self.taken.cut >= Some(cut) {
+            Ok(())
+        } else {
+            self.save(self.taken.below, self.taken.segment, Some(cut))
+        }
     }
 
     /// Notes that the log has gone on to a segment.
     pub(crate) fn note_segment(&mut self, segment: u32) -> Result<(), disk::Error> {
-        if segment == self.taken.segment { Ok(()) } else { self.save(self.taken.below, segment) }
+        if segment == self.taken.segment {
+            Ok(())
+        } else {
+            self.save(self.taken.below, segment, self.taken.cut)
+        }
     }
 
-    fn save(&mut self, below: u64, segment: u32) -> Result<(), disk::Error> {
-        let taken = Taken::new(below, segment);
+    fn save(&mut self, below: u64, segment: u32, cut: Option<i64>) -> Result<(), disk::Error> {
+        let taken = Taken::new(below, segment, cut);
         let text = serde_json::to_string(&taken).unwrap_or_default() + "\n";
         let temporary = self.dir.join(format!("{FILE}.tmp"));
         let mut file = self.disk.create(&temporary)?;
@@ -155,5 +180,17 @@ mod tests {
         }
         std::fs::write(dir.path().join(FILE), "{\"below\":70,\"segment\":5}").unwrap();
         assert_eq!(open(Some(5)).base(), 70, "a file of an earlier version");
+    }
+
+    #[test]
+    fn the_cut_is_remembered_as_long_as_the_log_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |last| Refs::open(Arc::new(RealDisk), dir.path(), last).unwrap();
+        let mut first = open(None);
+        assert_eq!(first.cut(), None);
+        first.note_cut(-5).unwrap();
+        first.note_cut(-7).unwrap();
+        assert_eq!((open(Some(0)).cut(), open(Some(1)).cut()), (Some(-5), Some(-5)));
+        assert_eq!(open(Some(9)).cut(), None, "another program went on");
     }
 }

@@ -23,13 +23,16 @@ enum Cost {
     Log,
     /// Samples that came out of order.
     OutOfOrder,
+    /// None; where retention has removed all blocks, nothing else says that what was before this time has left the head: the log
+    /// may bring it back, deleted or not.
+    Cut(i64),
 }
 
 impl Run {
     /// Damages one file behind the database's back, then starts it, uses it and starts it again.
     pub(crate) fn damage(&mut self) {
         self.sync();
-        let blocks = self.db().blocks();
+        let (blocks, cut) = (self.db().blocks(), self.cut_from());
         self.end();
         let files: Vec<(PathBuf, u64)> = self
             .disk
@@ -38,7 +41,7 @@ impl Run {
             .filter(|(path, len)| *len > 0 && is_ours(path))
             .collect();
         let (path, len) = self.random.pick(&files).clone();
-        let Some(cost) = cost(&path, &blocks) else { return self.leave_undamaged() };
+        let Some(cost) = cost(&path, &blocks, cut) else { return self.leave_undamaged() };
         let before = self.disk.read(&path).unwrap();
         self.spoil(&path, len as usize);
         let after = self.disk.read(&path).unwrap();
@@ -106,6 +109,10 @@ impl Run {
                     (labels.clone(), samples.range(mint..=maxt).map(|(t, v)| (*t, *v)).collect())
                 })
                 .collect();
+            match cost {
+                Cost::Cut(cut) => self.model.take_back(&shown, *cut),
+                _ => {}
+            }
             self.model.compare(&shown, &expected);
             if !matches!(cost, Cost::Block { .. }) {
                 let lost = self.model.damaged(&shown);
@@ -149,7 +156,7 @@ impl Run {
                 let stays = match cost {
                     // wherever it was logged, and whether it is in a block yet
                     Cost::Segment(_) | Cost::Log | Cost::OutOfOrder if is_past => false,
-                    Cost::Nothing => true,
+                    Cost::Nothing | Cost::Cut(_) => true,
                     Cost::Block { mint, maxt } => !(*mint..*maxt).contains(t),
                     Cost::Segment(segment) => {
                         *t < cut_from
@@ -173,11 +180,12 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// What damage of this file may cost; none where it is not looked at.
-fn cost(path: &Path, blocks: &[tsdb::block::BlockMeta]) -> Option<Cost> {
+fn cost(path: &Path, blocks: &[tsdb::block::BlockMeta], cut: i64) -> Option<Cost> {
     let inside = path.strip_prefix(DIR).ok()?;
     let first = inside.components().next()?.as_os_str().to_str()?;
     match first {
-        "head_refs.json" | "chunks_head" => Some(Cost::Nothing),
+        "head_refs.json" => Some(Cost::Cut(cut)),
+        "chunks_head" => Some(Cost::Nothing),
         "wal" => {
             let name = inside.components().nth(1)?.as_os_str().to_str()?;
             Some(name.parse().map_or(Cost::Log, Cost::Segment))

@@ -6,16 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use model::{
-    FloatHistogram, Histogram, Labels, MatchOp, Matcher, NativeHistogram, STALE_NAN, histogram::Span,
-};
+use model::{Labels, MatchOp, Matcher};
 use testkit::{Loss, ManualClock, Random, SimDisk};
 use tsdb::chunk::Encodings;
 use tsdb::disk::Disk;
 use tsdb::wal::Compression;
 use tsdb::{AppendError, Db, Options, Querier, Retention, SeriesEntry, WalSync};
 
-use super::model::{Batch, Given, Model, Safety, Shown};
+use super::model::{Batch, Given, Model, Shown};
 use super::read;
 
 /// Short blocks, so that a history of minutes goes through many of them.
@@ -124,18 +122,20 @@ pub(crate) struct Run {
     held: Vec<Held>,
     /// Samples without series that the last start met: what a power cut left in the log of out-of-order samples stays there for a while.
     unknown: u64,
+    /// Whether a process committed something before it was killed while it started, after the last power cut.
+    early_since_cut: bool,
     /// Whether the database has refused a batch because of its disk.
     has_refused: bool,
     /// Exemplars of the batch that is being filled.
-    filled: Vec<Given>,
+    pub(crate) filled: Vec<Given>,
     /// A batch that came before the log was replayed, and whether it was acknowledged.
     early: Option<(Batch, (u32, u32), bool)>,
     /// Blocks that this run of the database has removed because of their size.
     removed_by_size: u64,
-    now: i64,
+    pub(crate) now: i64,
     tell: bool,
     /// Many series with long labels: records that span pages.
-    wide: bool,
+    pub(crate) wide: bool,
 }
 
 impl Run {
@@ -165,6 +165,7 @@ impl Run {
             refs: BTreeMap::new(),
             held: Vec::new(),
             unknown: 0,
+            early_since_cut: false,
             has_refused: false,
             filled: Vec::new(),
             early: None,
@@ -270,60 +271,6 @@ impl Run {
         }
     }
 
-    fn labels(&mut self) -> Labels {
-        let generation = if self.random.chance(80) { 0 } else { self.now / (RANGE * 2) };
-        let series = if self.wide { 300 } else { 12 };
-        let long = |i: u64| format!("{i}-{:x}", Random::new(i).bits()).repeat(8);
-        let i = self.random.below(series);
-        Labels::from_pairs([
-            ("__name__", self.random.pick(&["m0", "m0", "m1", "m1", "m2", "hi", "hf"]).to_string()),
-            ("i", if self.wide { long(i) } else { i.to_string() }),
-            ("pod", if generation == 0 { String::new() } else { format!("p{generation}") }),
-        ])
-    }
-
-    fn value(&mut self) -> f64 {
-        match self.random.below(20) {
-            0 => STALE_NAN,
-            1 => f64::NAN,
-            2 => f64::INFINITY,
-            n if n < 10 => n as f64,
-            _ => f64::from_bits(self.random.bits()),
-        }
-    }
-
-    /// A histogram of the series' kind, its buckets at random places.
-    fn histogram(&mut self, floats: bool) -> NativeHistogram {
-        let mut span = |at: i32| Span {
-            offset: at + self.random.below(3) as i32,
-            length: 1 + self.random.below(3) as u32,
-        };
-        let spans = vec![span(-1), span(1)];
-        let length = spans.iter().map(|s| s.length).sum::<u32>();
-        let counts: Vec<u64> = (0..length).map(|_| self.random.below(100)).collect();
-        let (zero_count, count) = (self.random.below(5), counts.iter().sum::<u64>());
-        let sum = self.random.below(1000) as f64 / 8.0;
-        let h = Histogram {
-            schema: self.random.below(3) as i32,
-            zero_threshold: 0.001,
-            zero_count,
-            count: count + zero_count,
-            sum,
-            positive_spans: spans,
-            positive_buckets: counts
-                .iter()
-                .scan(0, |last, &n| Some(n as i64 - std::mem::replace(last, n as i64)))
-                .collect(),
-            ..Histogram::default()
-        };
-        let h: NativeHistogram = if floats {
-            FloatHistogram::clone(&NativeHistogram::from(h).to_float()).into()
-        } else {
-            h.into()
-        };
-        if self.random.chance(5) { h.stale_like() } else { h }
-    }
-
     pub(crate) fn advance(&mut self) {
         self.now =
             self.now.max(runtime::clock::Clock::now_ms(&*self.clock)) + 600 + self.random.below(6000) as i64;
@@ -370,35 +317,6 @@ impl Run {
             batch.push((labels, t, bits));
         }
         batch
-    }
-
-    /// A time within the window at which nothing was given to a series, nor deleted.
-    fn past_time(&mut self, labels: &Labels) -> Option<i64> {
-        let window = self.options.out_of_order_window_ms as u64;
-        let t = self.now - 2000 - self.random.below(window * 3 / 4) as i64;
-        let is_taken = self.model.given.get(labels).is_some_and(|given| given.contains(&t));
-        let is_deleted = self.model.deleted.iter().any(|(mint, maxt)| (*mint..=*maxt).contains(&t));
-        (t >= self.model.floor && !is_taken && !is_deleted).then_some(t)
-    }
-
-    /// Sometimes an exemplar comes with a sample.
-    fn give_exemplar(&mut self, appender: &mut tsdb::Appender, reference: u64, series: &Labels, t: i64) {
-        if self.options.exemplar_limit == 0 || self.random.chance(80) {
-            return;
-        }
-        let id = format!("{:x}", self.random.bits());
-        let labels = Labels::from_pairs([("id", id.as_str())]);
-        let given = appender.append_exemplar(reference, series, &tsdb::Exemplar { labels, t, v: 1.5 });
-        if self.outcome("exemplar", given).is_some() {
-            self.filled.push(Given { series: series.clone(), id, t, safety: None });
-        }
-    }
-
-    /// Notes the exemplars of a batch; those that are not sure may be there or not.
-    fn note_exemplars(&mut self, are_sure: bool) {
-        self.totals.exemplars += self.filled.len() as u64;
-        let safety = are_sure.then_some(Safety::Logged);
-        self.model.exemplars.extend(self.filled.drain(..).map(|e| Given { safety, ..e }));
     }
 
     fn wal_segment(&self) -> u32 {
@@ -502,6 +420,7 @@ impl Run {
         let result = self.db().maintain();
         self.say(|run| format!("maintain: {result:?}, {} blocks", run.db().blocks().len()));
         let _ = self.outcome("maintain", result);
+        self.model.truncated();
         self.raise_floor();
     }
 
@@ -524,11 +443,9 @@ impl Run {
         }
     }
 
-    /// All before it is in blocks, but for what came out of order.
+    /// All before it is in blocks, or was until retention removed them, but for what came out of order.
     pub(crate) fn cut_from(&self) -> i64 {
-        let blocks = self.db().blocks();
-        let whole = blocks.iter().filter(|b| !tsdb::compact::is_early(b));
-        whole.map(|b| b.max_time).max().unwrap_or(i64::MIN)
+        self.db().cut()
     }
 
     /// Everything, as it must be.
@@ -663,6 +580,7 @@ impl Run {
         self.removed_by_size = 0;
         self.model.ended();
         if let Some((batch, segments, acknowledged)) = self.early.take() {
+            self.early_since_cut = true;
             // it died before anybody could look
             if acknowledged {
                 self.model.commit(batch, segments);
@@ -707,6 +625,7 @@ impl Run {
                 _ => {
                     self.totals.power_cuts += 1;
                     worst = loss;
+                    self.early_since_cut = false;
                 }
             }
             self.say(|_| format!("crash: {loss:?}"));
@@ -781,7 +700,7 @@ impl Run {
             self.say(|_| {
                 format!("started after {loss:?}: {} samples", super::model::samples(&shown).count())
             });
-            self.model.restarted(&shown, loss, cut_from, self.unknown == 0);
+            self.model.restarted(&shown, loss, cut_from, (self.unknown == 0, !self.early_since_cut));
         }
         self.model.compare_exemplars(&read::exemplars(self.db()), self.options.exemplar_limit);
         self.totals.checks += 1;

@@ -8,6 +8,7 @@
 
 mod damage;
 mod faults;
+mod given;
 mod history;
 mod model;
 mod read;

@@ -66,7 +66,16 @@ pub(crate) struct Model {
     /// All exemplars that were given, in order.
     pub(crate) exemplars: Vec<Given>,
     /// Where this run of the database logged each series.
-    logged: BTreeMap<Labels, (u32, u32)>,
+    logged: BTreeMap<Labels, Logged>,
+}
+
+/// Where a run of the database named a series in its log.
+#[derive(Debug)]
+struct Logged {
+    /// First and last segment that it may be.
+    within: (u32, u32),
+    /// It may have left the head since: then the next commit names it anew.
+    anew: bool,
 }
 
 impl Model {
@@ -77,7 +86,12 @@ impl Model {
     /// Notes a committed batch; `segments` are the first and last one in which it may lie.
     pub(crate) fn commit(&mut self, batch: Batch, segments: (u32, u32)) {
         for (labels, t, bits) in &batch {
-            let series_segments = *self.logged.entry(labels.clone()).or_insert(segments);
+            let logged =
+                self.logged.entry(labels.clone()).or_insert(Logged { within: segments, anew: false });
+            if std::mem::take(&mut logged.anew) {
+                logged.within.1 = logged.within.1.max(segments.1);
+            }
+            let series_segments = logged.within;
             let cell =
                 Cell { bits: *bits, safety: Safety::Logged, doubtful: false, segments, series_segments };
             let old = self.series.entry(labels.clone()).or_default().insert(*t, cell);
@@ -103,6 +117,11 @@ impl Model {
             }
         }
         self.series.retain(|_, samples| !samples.is_empty());
+    }
+
+    /// Notes that series may have left the head.
+    pub(crate) fn truncated(&mut self) {
+        self.logged.values_mut().for_each(|logged| logged.anew = true);
     }
 
     /// Notes the end of a process: the next one logs its series anew.
@@ -175,6 +194,15 @@ impl Model {
         expected
     }
 
+    /// Takes over samples from before `cut` that came back.
+    pub(crate) fn take_back(&mut self, shown: &Shown, cut: i64) {
+        for (labels, t, bits) in samples(shown).filter(|(_, t, _)| *t < cut) {
+            let (segments, series_segments) = ((0, u32::MAX), (0, u32::MAX));
+            let cell = Cell { bits, safety: Safety::Synced, doubtful: true, segments, series_segments };
+            self.series.entry(labels.clone()).or_default().entry(t).or_insert(cell);
+        }
+    }
+
     /// Compares with what a running database shows.
     pub(crate) fn compare(&self, shown: &Shown, expected: &Shown) {
         for (labels, samples) in expected {
@@ -193,7 +221,14 @@ impl Model {
     /// Compares with what a database shows after a restart, and takes over what is there. `cut_from`: before it all is in
     /// blocks, where a batch may have been split.
     /// `all_known`: whether the log named the series of all samples.
-    pub(crate) fn restarted(&mut self, shown: &Shown, loss: Loss, cut_from: i64, all_known: bool) {
+    /// `all_durable`: whether nothing was committed since the power failed.
+    pub(crate) fn restarted(
+        &mut self,
+        shown: &Shown,
+        loss: Loss,
+        cut_from: i64,
+        (all_known, all_durable): (bool, bool),
+    ) {
         let power_cut = loss != Loss::Nothing;
         let has = |labels: &Labels, t: &i64| shown.get(labels).and_then(|samples| samples.get(t)).copied();
         for (labels, samples) in &self.series {
@@ -212,9 +247,8 @@ impl Model {
         }
         // Samples of each kind are one record of the log; of those out of order there is another log.
         let kinds = ["m", "hi", "hf"];
-        for (batch, kind) in
-            self.unsynced.iter().chain(&self.refused).flat_map(|b| kinds.map(|kind| (b, kind)))
-        {
+        let batches = self.unsynced.iter().map(|b| (b, false)).chain(self.refused.iter().map(|b| (b, true)));
+        for ((batch, refused), kind) in batches.flat_map(|b| kinds.map(|kind| (b, kind))) {
             let from = cut_from.max(self.floor);
             let of_kind = batch.iter().filter(|(labels, t, _)| {
                 *t >= from
@@ -223,9 +257,10 @@ impl Model {
             });
             let whole: Vec<bool> = of_kind.map(|(labels, t, _)| has(labels, t).is_some()).collect();
             let part = whole.contains(&true) && whole.contains(&false);
-            // A power cut may take the segment that names a series and leave the next one with its samples.
+            // A power cut may take the segment that names a series and leave the next one with its samples. A checkpoint
+            // leaves out series that have no samples but refused ones.
             assert!(
-                !part || power_cut && !all_known,
+                !part || (power_cut || refused) && !all_known,
                 "after {loss:?} a part of a batch is there: {batch:?}, {kind}: {whole:?}"
             );
         }
@@ -239,7 +274,7 @@ impl Model {
             );
         }
         self.exemplars_restarted(power_cut, cut_from);
-        self.take_over(shown, power_cut);
+        self.take_over(shown, power_cut, all_durable);
     }
 
     /// What the log has of exemplars is there again: not what lies before the blocks' end, nor what belongs to series that ended.
@@ -272,7 +307,7 @@ impl Model {
         self.ghosts.iter().any(|(l, gt, gb)| l == labels && *gt == t && *gb == bits)
     }
 
-    fn take_over(&mut self, shown: &Shown, power_cut: bool) {
+    fn take_over(&mut self, shown: &Shown, power_cut: bool, all_durable: bool) {
         for (labels, samples) in &mut self.series {
             let found = shown.get(labels);
             samples.retain(|t, cell| {
@@ -293,7 +328,7 @@ impl Model {
                 series_segments: anywhere,
             });
             cell.doubtful = false;
-            if power_cut {
+            if power_cut && all_durable {
                 cell.safety = Safety::Synced;
             }
         }
