@@ -82,7 +82,9 @@ fn name_and_matchers(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::R
             parts.insert(0, quote(name));
         }
     }
-    if parts.is_empty() { Ok(()) } else { write!(f, "{{{}}}", parts.join(",")) }
+    // `info(x, {})` has nothing to say and must still be there to be read again (the original leaves it out)
+    let nothing = parts.is_empty() && selector.name.is_none();
+    if parts.is_empty() && !nothing { Ok(()) } else { write!(f, "{{{}}}", parts.join(",")) }
 }
 
 /// ` by (a, b) `, or nothing where all is one group.

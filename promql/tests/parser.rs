@@ -54,6 +54,7 @@ fn canonical_forms() {
         ("`a\\n`", "\"a\\\\n\""),
         ("start() - 1", "start() - 1"),
         ("info(x, {a=~\".*\"})", "info(x, {a=~\".*\"})"),
+        ("info(x, { })", "info(x, {})"),
     ] {
         check(text, canonical);
     }

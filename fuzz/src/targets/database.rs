@@ -27,10 +27,11 @@ fn value(db: &Db, labels: &Labels, t: i64) -> Option<f64> {
     let entries = db.querier().select(&[matcher], i64::MIN + 1, i64::MAX - 1).expect("the head can be read");
     let mut found = None;
     for entry in entries {
-        let (mut ts, mut vs) = (Vec::new(), Vec::new());
-        entry.read(i64::MIN + 1, i64::MAX - 1, &mut ts, &mut vs).expect("the head can be read");
+        // the log may hold native histograms too
+        let mut all = tsdb::Samples::default();
+        entry.read_columns(i64::MIN + 1, i64::MAX - 1, &mut all).expect("the head can be read");
         if entry.labels() == labels {
-            found = ts.iter().position(|&at| at == t).map(|i| vs[i]);
+            found = all.ts.iter().position(|&at| at == t).map(|i| all.vs[i]);
         }
     }
     found
