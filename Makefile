@@ -76,15 +76,14 @@ test-browser: ui/dist/index.html ## the web app in Chromium, where there is one
 	  $(CARGO) build --package pharos && cd ui && PHAROS=$(TARGET_DIR)/debug/pharos npm run --silent browser; \
 	else echo "skipped: no Chromium here (Debian: apt-get install chromium)"; fi
 
-# How many queries, and the number that the first one is made from.
+# How many queries; SEED is the number that the first one is made from.
 COUNT ?= 20000
-SEED ?= 1
 .PHONY: differential
 differential: ## generated queries, beside a real Prometheus: COUNT=20000 SEED=1
 	@if [ -n "$${PROMETHEUS:-}" ] || command -v go > /dev/null; then \
 	  prometheus=$${PROMETHEUS:-$$(e2e/peers/build prometheus)} && \
 	  $(CARGO) build --quiet --workspace --bin differential && \
-	  $(TARGET_DIR)/debug/differential --prometheus "$$prometheus" --count $(COUNT) --seed $(SEED) --shrink; \
+	  $(TARGET_DIR)/debug/differential --prometheus "$$prometheus" --count $(COUNT) --seed $(or $(SEED),1) --shrink; \
 	else echo "skipped: needs Go to build Prometheus, or PROMETHEUS=path/to/prometheus"; fi
 
 .PHONY: lint

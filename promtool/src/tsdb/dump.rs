@@ -5,7 +5,7 @@ use crate::progress::Progress;
 use crate::{Failure, Outcome, text};
 use clap::{Args, ValueEnum};
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
-use model::{Labels, Matcher, is_stale};
+use model::{Labels, Matcher};
 use runtime::clock::SharedClock;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -80,7 +80,7 @@ pub(crate) fn openmetrics(selected: &Selected, clock: &SharedClock) -> Outcome {
         let name = openmetrics_name(labels);
         let mut histograms = samples.histograms.iter().peekable();
         for (i, (t, v)) in samples.ts.iter().zip(&samples.vs).enumerate() {
-            if histograms.next_if(|(at, _)| *at == i).is_some() || is_stale(*v) {
+            if histograms.next_if(|(at, _)| *at == i).is_some() {
                 continue;
             }
             let sign = if *t < 0 { "-" } else { "" };

@@ -30,7 +30,7 @@ pub(crate) enum Subcommands {
     List(list::Options),
     /// Print the series and samples of a database.
     Dump(dump::Options),
-    /// Print the samples of a database in the OpenMetrics format, without native histograms and marks of staleness.
+    /// Print the samples of a database in the OpenMetrics format, without native histograms.
     DumpOpenmetrics(dump::Selected),
     /// Make blocks of samples that come from elsewhere.
     CreateBlocksFrom(CreateBlocks),

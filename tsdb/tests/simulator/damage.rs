@@ -109,9 +109,8 @@ impl Run {
                     (labels.clone(), samples.range(mint..=maxt).map(|(t, v)| (*t, *v)).collect())
                 })
                 .collect();
-            match cost {
-                Cost::Cut(cut) => self.model.take_back(&shown, *cut),
-                _ => {}
+            if let Cost::Cut(cut) = cost {
+                self.model.take_back(&shown, *cut);
             }
             self.model.compare(&shown, &expected);
             if !matches!(cost, Cost::Block { .. }) {
