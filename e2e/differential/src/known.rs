@@ -2,7 +2,7 @@
 //! meaning. Each has its reason; a run counts them and shows how many there were.
 
 use crate::answer::Answer;
-use crate::query::Query;
+use crate::query::{Query, When};
 use promql::ast::{AggregateOp, At, BinaryOp, Expr, ExprKind, Modifiers};
 use promql::{Features, parse_with};
 
@@ -36,6 +36,13 @@ pub(crate) fn reason(query: &Query, expected: &Answer) -> Option<&'static str> {
                 );
             }
             let both = |m: &Modifiers| m.at.is_some() && m.offset.is_some();
+            let early = match query.when {
+                When::At(t) => t,
+                When::Range { start, .. } => start,
+            };
+            if func.name.starts_with("ts_of_") && early < LONGEST_REACH {
+                return Some("the time of a sample computed before the epoch: Prometheus says 0");
+            }
             if matches!(func.name, "label_join" | "label_replace") && query.text.contains("mixed") {
                 return Some(
                     "label_join() or label_replace() makes a number and a histogram the same series: Prometheus goes on with both",
@@ -111,6 +118,9 @@ fn magnifies(node: &Expr) -> bool {
         _ => false,
     }
 }
+
+/// Queries before this time (milliseconds) may reach back beyond the epoch.
+const LONGEST_REACH: i64 = 3_600_000 + 600_000;
 
 /// Functions whose last bit is a matter of the library.
 const ROUNDED: [&str; 20] = [

@@ -1,7 +1,21 @@
-//! Inverse hyperbolic functions that stay exact for large and small arguments
+//! Hyperbolic functions; inverse ones that stay exact for large and small arguments
 //! (the usual case distinction: <https://www.netlib.org/fdlibm/s_asinh.c>).
 
 use std::f64::consts::LN_2;
+
+/// Beyond this the other half of the definition is less than the last bit, and Prometheus leaves it out: a result that would just fit
+/// overflows there.
+const ONE_HALF: f64 = 21.0;
+
+/// Hyperbolic sine.
+pub(crate) fn sinh(x: f64) -> f64 {
+    if x.abs() > ONE_HALF { (x.abs().exp() * 0.5).copysign(x) } else { x.sinh() }
+}
+
+/// Hyperbolic cosine.
+pub(crate) fn cosh(x: f64) -> f64 {
+    if x.abs() > ONE_HALF { x.abs().exp() * 0.5 } else { x.cosh() }
+}
 
 /// Beyond this a square swallows what is added to it.
 const LARGE: f64 = 268_435_456.0;

@@ -143,12 +143,10 @@ impl Parser<'_> {
                 return Ok(labels);
             }
             let token = self.peek();
-            let special = token.kind == Kind::Number && token.text.bytes().all(|b| b.is_ascii_alphabetic());
             match token.kind {
                 Kind::Identifier | Kind::MetricIdentifier | Kind::Keyword => {
                     labels.push(token.text.to_owned());
                 }
-                Kind::Number if special => labels.push(token.text.to_owned()),
                 Kind::String => labels.push(unquote(token.text, token.pos)?),
                 _ => return self.unexpected(context, "label"),
             }
