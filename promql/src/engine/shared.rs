@@ -70,7 +70,9 @@ fn address(expr: &Expr) -> usize {
 /// Whether evaluating it again costs more than a copy.
 fn is_work(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Vector(_) | ExprKind::Aggregate { .. } => true,
+        // `{}`, which only the second argument of `info` may be, is not read for itself
+        ExprKind::Vector(selector) => !selector.matchers.is_empty(),
+        ExprKind::Aggregate { .. } => true,
         ExprKind::Call { args, .. } => args.iter().any(reads),
         ExprKind::Binary { lhs, rhs, .. } => reads(lhs) || reads(rhs),
         _ => false,
@@ -105,8 +107,7 @@ impl Shared {
             }
             todo.extend(expr.children());
         }
-        // `{}`, which only the second argument of `info` may be, prints as nothing
-        texts.retain(|text, times| *times > 1 && !text.is_empty());
+        texts.retain(|_, times| *times > 1);
         if texts.is_empty() {
             return shared;
         }

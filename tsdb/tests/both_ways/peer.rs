@@ -101,8 +101,9 @@ impl Prometheus {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut address, mut said) = (None, String::new());
-        loop {
+        let (mut address, mut ready, mut said) = (None, false, String::new());
+        // the two lines come from two threads
+        while address.is_none() || !ready {
             let Some(Ok(line)) = lines.next() else { panic!("Prometheus ended:\n{said}") };
             // each program says it in a line of its own
             if let Some((_, rest)) = line.split_once("127.0.0.1:") {
@@ -113,12 +114,10 @@ impl Prometheus {
             }
             said += &line;
             said.push('\n');
-            if line.to_lowercase().contains("ready to receive web requests") {
-                break;
-            }
+            ready |= line.to_lowercase().contains("ready to receive web requests");
         }
         let drain = std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Prometheus { child, address: address.unwrap_or_else(|| panic!("no address:\n{said}")), _drain: drain }
+        Prometheus { child, address: address.unwrap_or_default(), _drain: drain }
     }
 
     /// Writes all, a request for each hour, in order of time.
