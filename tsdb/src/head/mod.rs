@@ -121,6 +121,8 @@ impl Head {
     ) -> Result<Self, Error> {
         let wal_dir = dir.join(WAL_DIR);
         wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
+        replay::finish_setting_aside(&*disk, &wal_dir)?;
+        replay::finish_setting_aside(&*disk, &dir.join(WBL_DIR))?;
         let segments = wal::segments(&*disk, &wal_dir)?;
         let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
         let min_valid = refs.cut().map_or(min_valid, |cut| cut.max(min_valid));

@@ -559,6 +559,30 @@ fn cut_torn_tail(disk: &dyn Disk, dir: &Path, segment: u32, offset: u64) -> Resu
     file.sync()
 }
 
+/// Ends what a crash has interrupted in [`set_damage_aside`]: where the damaged segment has its new name already, the good part gets
+/// the old one; else the damage will be found again.
+pub(crate) fn finish_setting_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.is_not_found() => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    for entry in entries.iter().filter(|e| !e.is_dir) {
+        let Some(name) = entry.name.strip_suffix(".tmp") else { continue };
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_digit()) {
+            continue;
+        }
+        let (temporary, segment) = (dir.join(&entry.name), dir.join(name));
+        if disk.exists(&segment) {
+            disk.remove_file(&temporary)?;
+        } else {
+            disk.rename(&temporary, &segment)?;
+        }
+        disk.sync_dir(dir)?;
+    }
+    Ok(())
+}
+
 /// Renames a damaged segment to `<segment>.corrupt` and writes its good part anew under its name. Nothing is deleted.
 fn set_damage_aside(head: &Head, dir: &Path, segment: u32, path: &Path, offset: u64) -> Result<(), Error> {
     let disk = &head.disk;
@@ -572,6 +596,7 @@ fn set_damage_aside(head: &Head, dir: &Path, segment: u32, path: &Path, offset: 
     file.write(good)?;
     file.sync()?;
     drop(file);
+    disk.sync_dir(dir)?;
     disk.rename(path, &aside)?;
     disk.rename(&temporary, path)?;
     disk.sync_dir(dir)?;
