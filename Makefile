@@ -136,7 +136,7 @@ cluster-down: ## takes it away
 	@e2e/cluster down
 
 .PHONY: bench
-bench: ## beside Prometheus: PROMETHEUS=path/to/prometheus COMPARE=path/to/compare make bench
+bench: ## beside Prometheus, which Go builds or PROMETHEUS names: COMPARE=path/to/compare make bench
 	@bench/run
 
 .PHONY: bench-micro
