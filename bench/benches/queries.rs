@@ -3,6 +3,7 @@
 use bench::memory::{Memory, SCRAPE_MS};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use promql::{Engine, EngineOptions, QueryOptions, parse};
+use std::time::Duration;
 
 /// Scrapes of the short history: two hours.
 const SHORT: usize = 480;
@@ -49,7 +50,7 @@ fn memory() -> Memory {
 }
 
 /// Class, query, step in seconds, and range in hours (0: an instant query).
-const CLASSES: [(&str, &str, i64, i64); 18] = [
+const CLASSES: [(&str, &str, i64, i64); 19] = [
     ("rate", "sum by (instance) (rate(requests_total[5m]))", 15, 1),
     ("rate_plain", "rate(requests_total[5m])", 60, 1),
     ("rate_instant", "sum(rate(requests_total[5m]))", 15, 0),
@@ -68,13 +69,15 @@ const CLASSES: [(&str, &str, i64, i64); 18] = [
     ("sum_window", "sum_over_time(memory_bytes{namespace=\"ns-0\"}[1h])", 15, 1),
     ("quantile_window", "quantile_over_time(0.9, load[1h])", 15, 1),
     ("twice", "sum(rate(requests_total[5m])) / (sum(rate(requests_total[5m])) + 1)", 60, 1),
+    ("two_windows", "sum(rate(requests_total[5m])) / sum(rate(requests_total[6m]))", 60, 1),
 ];
 
 fn classes(c: &mut Criterion) {
     let memory = memory();
     let engine = Engine::new(EngineOptions::default());
     let mut group = c.benchmark_group("queries");
-    group.sample_size(20);
+    // all classes in some two minutes
+    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     for (class, text, step, hours) in CLASSES {
         let expr = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         let samples = if class.starts_with("long") { LONG } else { SHORT };

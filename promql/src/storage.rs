@@ -115,6 +115,24 @@ impl SampleBuffer {
         self.timestamps.is_empty()
     }
 
+    /// Appends the samples with `mint <= t <= maxt` to `out`.
+    pub(crate) fn copy_to(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) {
+        let from = self.timestamps.partition_point(|t| *t < mint);
+        let to = self.timestamps.partition_point(|t| *t <= maxt).max(from);
+        let before = out.len();
+        out.timestamps.extend_from_slice(&self.timestamps[from..to]);
+        out.values.extend_from_slice(&self.values[from..to]);
+        let first = self.histograms.partition_point(|(at, _)| *at < from);
+        let histograms = self.histograms[first..].iter().take_while(|(at, _)| *at < to);
+        out.histograms.extend(histograms.map(|(at, h)| (at - from + before, h.clone())));
+        let starts = self.starts.get(from..to).unwrap_or(&[]);
+        if !out.starts.is_empty() || starts.iter().any(|start| *start != 0) {
+            out.starts.resize(before, 0);
+            out.starts.extend_from_slice(starts);
+            out.starts.resize(out.timestamps.len(), 0);
+        }
+    }
+
     /// Appends a float.
     pub fn push_float(&mut self, t: i64, v: f64) {
         self.timestamps.push(t);

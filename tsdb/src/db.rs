@@ -18,6 +18,7 @@ use crate::head::replay::{self, ReplayStatus};
 use crate::head::{Appender, Head};
 use crate::options::{Options, Retention};
 use crate::query::Querier;
+use crate::query::selections::Selections;
 use crate::stats::Metrics;
 
 /// A power cut loses at most a second: this, and the time for the sync that runs and the one that follows.
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) blocks: ArcSwap<Vec<Arc<Block>>>,
     /// Held while blocks are made, removed or linked.
     pub(crate) maintenance: Mutex<()>,
+    /// What queries found.
+    pub(crate) selections: Selections,
     pub(crate) retention: Mutex<Retention>,
     /// What the log still holds before this time is not needed.
     log_due: Mutex<Option<i64>>,
@@ -109,6 +112,7 @@ impl Db {
             head: Arc::new(head),
             blocks: ArcSwap::from_pointee(blocks),
             maintenance: Mutex::default(),
+            selections: Selections::new(options.selection_cache_bytes),
             log_due: Mutex::default(),
             retention: Mutex::new(options.retention),
             uploads_unknown: AtomicBool::new(false),
@@ -417,6 +421,7 @@ impl Inner {
             self.blocks.load().iter().filter(|b| !out.contains(&b.meta().ulid)).cloned().collect();
         blocks.extend(new);
         blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
+        self.selections.keep_blocks(|ulid| blocks.iter().any(|b| b.meta().ulid == *ulid));
         self.blocks.store(Arc::new(blocks));
         self.head.metrics.reloads.fetch_add(1, Relaxed);
     }

@@ -54,6 +54,8 @@ pub struct Options {
     /// How much older than the newest sample of all a sample may be that is older than the newest of its series; 0: none may.
     /// [`crate::Db::set_out_of_order_window`] changes it.
     pub out_of_order_window_ms: i64,
+    /// Bytes of answers to matchers that are kept for when they are asked again; 0: none.
+    pub selection_cache_bytes: usize,
     /// How many exemplars are kept; 0: none. [`crate::Db::set_exemplar_limit`] changes it.
     pub exemplar_limit: usize,
     /// Whether blocks may be compacted at all (off where another program compacts them instead). Blocks are cut from the
@@ -82,6 +84,7 @@ impl Default for Options {
             encodings: Encodings::default(),
             start_timestamps: false,
             out_of_order_window_ms: 0,
+            selection_cache_bytes: 24 << 20,
             exemplar_limit: 0,
             compaction: true,
             overlapping_compaction: true,

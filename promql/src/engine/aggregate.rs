@@ -5,18 +5,17 @@ use super::column::{ABSENT, Column, OutSeries, Point, is_absent, is_float, is_hi
 use super::context::{Ctx, Size, Steps};
 use super::eval::{self, METADATA_LABELS, settle};
 use super::kahan::{Kahan, Mean, Variance};
+use super::keys::Keys;
 use super::notes::for_metric;
 use super::result::QueryError;
 use super::select::{Around, Stream};
 use super::topk;
 use crate::ast::{AggregateOp, Expr, ExprKind, PosRange};
 use crate::histogram::Sum;
-use hashbrown::HashTable;
 use model::Labels;
 use model::labels::METRIC_NAME;
 use rayon::prelude::*;
-use rustc_hash::{FxHashMap, FxHasher};
-use std::hash::Hasher as _;
+use rustc_hash::FxHashMap;
 
 /// What an aggregation groups by.
 #[derive(Clone, Copy)]
@@ -57,7 +56,6 @@ impl Groups {
         series: impl Iterator<Item = (&'l Labels, bool)>,
         bare: bool,
     ) -> Groups {
-        let mut table: HashTable<usize> = HashTable::new();
         let mut groups = Groups { keys: Vec::new(), drop_name: Vec::new(), of: Vec::new() };
         if !by.without && by.labels.is_empty() {
             for (_, drop_name) in series {
@@ -69,31 +67,17 @@ impl Groups {
             }
             return groups;
         }
+        let mut numbers = Keys::default();
         for (labels, drop_name) in series {
-            let kept = || labels.iter().filter(|(n, _)| by.keeps(n, bare));
-            let hash = hash_pairs(kept());
-            let found = table.find(hash, |g| groups.keys[*g].iter().eq(kept())).copied();
-            let group = found.unwrap_or(groups.keys.len());
-            if found.is_none() {
-                groups.keys.push(Labels::from_sorted(kept()));
+            let group = numbers.number(labels, |name| by.keeps(name, bare));
+            if group == groups.keys.len() {
+                groups.keys.push(Labels::from_sorted(labels.iter().filter(|(n, _)| by.keeps(n, bare))));
                 groups.drop_name.push(drop_name);
-                table.insert_unique(hash, group, |g| hash_pairs(groups.keys[*g].iter()));
             }
             groups.of.push(group);
         }
         groups
     }
-}
-
-/// A hash of names and values.
-pub(crate) fn hash_pairs<'l>(pairs: impl Iterator<Item = (&'l str, &'l str)>) -> u64 {
-    let mut hasher = FxHasher::default();
-    for (name, value) in pairs {
-        hasher.write(name.as_bytes());
-        hasher.write(value.as_bytes());
-        hasher.write_usize(name.len());
-    }
-    hasher.finish()
 }
 
 pub(crate) fn eval(ctx: &Ctx<'_>, expr: &Expr, steps: Steps) -> Result<Vec<OutSeries>, QueryError> {

@@ -4,12 +4,14 @@ use super::column::{Column, OutSeries, Val, is_float};
 use super::explain::Explain;
 use super::notes::Notes;
 use super::options::{EngineOptions, QueryOptions};
+use super::reads::Reads;
 use super::result::QueryError;
-use super::shared::Shared;
+use super::shared::{DEEPEST, Shared};
 use super::tally::{OUTERMOST, Tally, weight};
 use crate::ast::{At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, Modifiers, PosRange, Span};
 use crate::parser::seconds_of;
 use crate::storage::Queryable;
+use rustc_hash::FxHashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -107,6 +109,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) sort_nanos: AtomicU64,
     /// What stands in the query more than once.
     pub(crate) shared: Shared,
+    /// Which selectors read the same series.
+    pub(crate) reads: Reads,
 }
 
 /// Times beyond this (a hundred million years) are out of range, so that windows around them do not overflow.
@@ -129,7 +133,7 @@ impl<'a> Ctx<'a> {
         let lookback = options.lookback_delta.unwrap_or(engine.lookback_delta_ms);
         let stats_only = stats_only(expr);
         // the same text reads histograms in two ways, depending on what stands around it
-        let shared = if stats_only.is_empty() { Shared::find(expr) } else { Shared::default() };
+        let (shared, reads) = if stats_only.is_empty() { share(expr) } else { Default::default() };
         let steps = if query_step > 0 { (query_end - query_start) / query_step + 1 } else { 1 };
         let subquery_step = options.subquery_step_ms.unwrap_or(engine.subquery_step_ms);
         Ctx {
@@ -160,6 +164,7 @@ impl<'a> Ctx<'a> {
             select_nanos: AtomicU64::new(0),
             sort_nanos: AtomicU64::new(0),
             shared,
+            reads,
         }
     }
 
@@ -188,7 +193,8 @@ impl<'a> Ctx<'a> {
         }
         let buffers = self.decoded.load(Ordering::Relaxed).saturating_mul(rayon::current_num_threads());
         let lists = self.selected.load(Ordering::Relaxed);
-        let bytes = total.bytes.saturating_add(buffers).saturating_add(lists);
+        let bytes =
+            total.bytes.saturating_add(buffers).saturating_add(lists).saturating_add(self.reads.held());
         let budget = self.options.memory_budget;
         if budget > 0 && bytes > budget {
             return Err(QueryError::OverBudget { budget, part });
@@ -356,6 +362,17 @@ impl<'a> Ctx<'a> {
         let fixed = fixed.map(|t| t.clamp(-FAR, FAR) - offset);
         Ok(Reference { steps, fixed, offset })
     }
+}
+
+/// What stands in a query more than once: parts, and selectors in what is left.
+fn share(expr: &Expr) -> (Shared, Reads) {
+    if expr.depth() > DEEPEST {
+        return Default::default();
+    }
+    let shared = Shared::find(expr);
+    let mut seen = FxHashSet::default();
+    let reads = Reads::find(expr, |part| shared.stood_before(&mut seen, part));
+    (shared, reads)
 }
 
 impl Drop for Ctx<'_> {

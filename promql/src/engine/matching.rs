@@ -3,14 +3,13 @@
 //! Series are brought together once by their signature, not step by step; only where several of one signature stand on a
 //! side is it looked at which of them is there at a step.
 
-use super::aggregate::hash_pairs;
 use super::binary::{Sides, between_points, changes_quantity, compare, incompatible};
 use super::column::{Column, OutSeries, Point, is_absent, is_histogram};
 use super::context::{Ctx, Size, Steps};
 use super::eval::{METADATA_LABELS, fill_in, merge_same, same_labelset};
+use super::keys::Keys;
 use super::result::QueryError;
 use crate::ast::{BinaryOp, Cardinality, PosRange, VectorMatching};
-use hashbrown::HashTable;
 use model::Labels;
 use model::labels::METRIC_NAME;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -25,40 +24,32 @@ fn counts(name: &str, matching: &VectorMatching) -> bool {
 /// What series have in common that match: numbered, and never built as label sets of their own.
 struct Signatures<'l> {
     matching: &'l VectorMatching,
-    table: HashTable<usize>,
+    keys: Keys,
     /// Of each signature the labels of the first series that has it.
     first: Vec<&'l Labels>,
 }
 
 impl<'l> Signatures<'l> {
     fn new(matching: &'l VectorMatching) -> Self {
-        Signatures { matching, table: HashTable::new(), first: Vec::new() }
+        Signatures { matching, keys: Keys::default(), first: Vec::new() }
     }
 
-    fn pairs<'p>(&self, labels: &'p Labels) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p, 'l> {
+    fn find(&mut self, labels: &Labels) -> Option<usize> {
         let matching = self.matching;
-        labels.iter().filter(move |(n, _)| counts(n, matching))
-    }
-
-    fn find(&self, labels: &Labels) -> Option<usize> {
-        let same = |at: &usize| self.pairs(self.first[*at]).eq(self.pairs(labels));
-        self.table.find(hash_pairs(self.pairs(labels)), same).copied()
+        self.keys.find(labels, |name| counts(name, matching))
     }
 
     fn number(&mut self, labels: &'l Labels) -> usize {
-        if let Some(at) = self.find(labels) {
-            return at;
+        let matching = self.matching;
+        let at = self.keys.number(labels, |name| counts(name, matching));
+        if at == self.first.len() {
+            self.first.push(labels);
         }
-        let (hash, at) = (hash_pairs(self.pairs(labels)), self.first.len());
-        self.first.push(labels);
-        let (matching, first) = (self.matching, &self.first);
-        let rehash = |at: &usize| hash_pairs(first[*at].iter().filter(|(n, _)| counts(n, matching)));
-        self.table.insert_unique(hash, at, rehash);
         at
     }
 
     fn labels(&self, at: usize) -> Labels {
-        Labels::from_sorted(self.pairs(self.first[at]))
+        Labels::from_sorted(self.first[at].iter().filter(|(n, _)| counts(n, self.matching)))
     }
 }
 

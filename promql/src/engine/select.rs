@@ -56,10 +56,14 @@ const WORTH_SHARING: usize = 200_000;
 /// Milliseconds between the samples of a series, where only a guess is needed.
 const USUAL_INTERVAL: i64 = 30_000;
 
-/// Nanoseconds to read a series between two times and to go through all steps, roughly.
-fn cost(mint: i64, maxt: i64, steps: usize) -> usize {
+/// Nanoseconds to read a series between two times and to go through all steps, roughly. `latest`: of the last sample alone, which storage
+/// mostly has at hand.
+fn cost(mint: i64, maxt: i64, steps: usize, latest: bool) -> usize {
+    if latest {
+        return 100;
+    }
     let samples = (maxt.saturating_sub(mint) / USUAL_INTERVAL).clamp(0, 1 << 20) as usize;
-    1000 + 8 * samples + 8 * steps
+    500 + 6 * samples + 4 * steps
 }
 
 type Kernel<'a> = Box<dyn Fn(usize, &mut Buffers, &mut Column) -> Result<(), QueryError> + Sync + Send + 'a>;
@@ -188,17 +192,13 @@ pub(crate) fn select(
 ) -> Result<Vec<Arc<dyn Series>>, QueryError> {
     ctx.options.cancel.check()?;
     let began = ctx.options.stopwatch.nanos();
-    let series = match ctx.shared.selected(&selector.matchers, hints) {
-        Some(series) => series,
-        None => {
-            let Selection { series, warnings } = ctx.storage.select(&selector.matchers, hints)?;
-            for warning in warnings {
-                ctx.notes.plain(warning);
-            }
-            ctx.shared.select(&selector.matchers, hints, &series);
-            series
+    let series = ctx.reads.select(ctx, &selector.matchers, hints, |hints| {
+        let Selection { series, warnings } = ctx.storage.select(&selector.matchers, hints)?;
+        for warning in warnings {
+            ctx.notes.plain(warning);
         }
-    };
+        Ok(series)
+    })?;
     let took = ctx.options.stopwatch.nanos().saturating_sub(began);
     ctx.select_nanos.fetch_add(took, std::sync::atomic::Ordering::Relaxed);
     ctx.selected(&series)?;
@@ -233,6 +233,7 @@ pub(crate) fn instant<'a>(
         // whether a counter was reset is seen from the samples before
         latest: steps.n == 1 && !smoothed && !stats,
     };
+    let latest = hints.latest;
     let series = select(ctx, selector, &hints)?;
     if let Some(explain) = &ctx.explain {
         explain.selected(pos, series.len());
@@ -270,7 +271,7 @@ pub(crate) fn instant<'a>(
         }
         Ok(())
     });
-    let cost = cost(mint, maxt, steps.n);
+    let cost = cost(mint, maxt, steps.n, latest);
     Ok(Stream { labels, drop_name: false, steps: steps.n, kernel, cost, buffers: Pool::default() })
 }
 
@@ -445,7 +446,7 @@ pub(crate) fn ranged<'a>(
         evaluate(&call, scratch, &reference, length, col);
         Ok(())
     });
-    let (cost, drop_name) = (cost(mint, maxt, steps.n), !keeps_name(func));
+    let (cost, drop_name) = (cost(mint, maxt, steps.n, false), !keeps_name(func));
     Ok(Stream { labels, drop_name, steps: steps.n, kernel, cost, buffers: Pool::default() })
 }
 

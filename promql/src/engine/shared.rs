@@ -4,14 +4,12 @@ use super::column::Val;
 use super::context::{Ctx, Steps};
 use super::tally::Counted;
 use crate::ast::{Expr, ExprKind};
-use crate::storage::{SelectHints, Series};
-use model::Matcher;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Deeper trees than this are not searched: each level is printed, and what repeats there is not written by hand.
-const DEEPEST: usize = 64;
+pub(crate) const DEEPEST: usize = 64;
 
 /// The repeated parts of one query, and the values of those that were evaluated.
 #[derive(Debug, Default)]
@@ -21,25 +19,6 @@ pub(crate) struct Shared {
     /// How often each part stands in the query.
     times: Vec<usize>,
     kept: Mutex<FxHashMap<Key, Kept>>,
-    /// Matchers that several selectors have.
-    matchers: Vec<Vec<Matcher>>,
-    selections: Mutex<Vec<Selected>>,
-}
-
-/// What a selector found that others may ask for again.
-struct Selected {
-    matchers: Vec<Matcher>,
-    reach: Reach,
-    series: Vec<Arc<dyn Series>>,
-}
-
-/// First and last time, and whether only the last sample counts.
-type Reach = (i64, i64, bool);
-
-impl std::fmt::Debug for Selected {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} series of {:?}", self.series.len(), self.matchers)
-    }
 }
 
 /// A part, and the steps it was evaluated at.
@@ -89,19 +68,9 @@ impl Shared {
     /// Finds the largest parts of a query that stand in it more than once.
     pub(crate) fn find(expr: &Expr) -> Shared {
         let mut shared = Shared::default();
-        if expr.depth() > DEEPEST {
-            return shared;
-        }
         let mut texts: FxHashMap<String, usize> = FxHashMap::default();
-        let mut seen: Vec<&[Matcher]> = Vec::new();
         let mut todo = vec![expr];
         while let Some(expr) = todo.pop() {
-            if let ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } = &expr.kind {
-                if seen.contains(&selector.matchers.as_slice()) {
-                    shared.matchers.push(selector.matchers.clone());
-                }
-                seen.push(&selector.matchers);
-            }
             if is_work(expr) {
                 *texts.entry(expr.to_string()).or_default() += 1;
             }
@@ -130,21 +99,9 @@ impl Shared {
         shared
     }
 
-    /// What another selector with the same matchers found in the same time.
-    pub(crate) fn selected(&self, matchers: &[Matcher], hints: &SelectHints) -> Option<Vec<Arc<dyn Series>>> {
-        let selections = self.selections.lock().unwrap_or_else(PoisonError::into_inner);
-        let same =
-            |s: &&Selected| s.matchers == matchers && s.reach == (hints.start, hints.end, hints.latest);
-        selections.iter().find(same).map(|s| s.series.clone())
-    }
-
-    /// Keeps what a selector found, where another one has the same matchers.
-    pub(crate) fn select(&self, matchers: &[Matcher], hints: &SelectHints, series: &[Arc<dyn Series>]) {
-        if self.matchers.iter().any(|m| m == matchers) {
-            let reach = (hints.start, hints.end, hints.latest);
-            let selected = Selected { matchers: matchers.to_vec(), reach, series: series.to_vec() };
-            self.selections.lock().unwrap_or_else(PoisonError::into_inner).push(selected);
-        }
+    /// Whether an expression has the value of one that stood in the query before.
+    pub(crate) fn stood_before(&self, seen: &mut FxHashSet<usize>, expr: &Expr) -> bool {
+        self.parts.get(&address(expr)).is_some_and(|part| !seen.insert(*part))
     }
 
     fn kept(&self) -> MutexGuard<'_, FxHashMap<Key, Kept>> {

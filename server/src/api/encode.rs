@@ -27,11 +27,12 @@ pub(super) fn value(out: &mut String, v: f64) {
 
 fn plain_value(out: &mut String, v: f64) {
     let magnitude = v.abs();
-    if v.fract() == 0.0 && magnitude < 1e15 && (v != 0.0 || v.is_sign_positive()) {
+    // NaN and what is too large become another number on the way
+    if (v as i64) as f64 == v && magnitude < 1e15 && (v != 0.0 || v.is_sign_positive()) {
         out.push_str(itoa::Buffer::new().format(v as i64));
     } else if (1e-4..1e15).contains(&magnitude) {
         // the shortest decimal, faster than the formatting of the standard library; not whole, and in this range without exponent
-        out.push_str(ryu::Buffer::new().format_finite(v));
+        out.push_str(zmij::Buffer::new().format_finite(v));
     } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         out.push_str(&model::float::format_plain(v));
     } else {
@@ -45,7 +46,14 @@ fn plain_value(out: &mut String, v: f64) {
 
 /// A string in JSON.
 pub(super) fn string(out: &mut String, text: &str) {
+    let special = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
     out.push('"');
+    // all bytes are looked at, without a branch each: few texts have any
+    if !text.bytes().fold(false, |any, b| any | special(b)) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut plain = 0;
     for (i, b) in text.bytes().enumerate() {
         if b >= 0x20 && b != b'"' && b != b'\\' {
@@ -149,6 +157,21 @@ mod tests {
             (0.1 + 0.2, "0.30000000000000004"),
         ] {
             assert_eq!(written(|o| value(o, v)), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn values_are_the_shortest_that_are_read_back() {
+        let mut bits = 1u64;
+        for _ in 0..100_000 {
+            bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // all mantissas, and all exponents from 1e-7 to 1e17
+            let v = f64::from_bits((bits >> 1) % (1 << 52) | (1000 + (bits >> 53) % 80) << 52);
+            let text = written(|o| value(o, v));
+            assert_eq!(text.trim_matches('"').parse::<f64>(), Ok(v));
+            if (1e-4..1e15).contains(&v) {
+                assert_eq!(text.trim_matches('"'), v.to_string());
+            }
         }
     }
 

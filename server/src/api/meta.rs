@@ -63,7 +63,7 @@ pub(super) async fn series(Shared(state): Shared<Arc<State>>, params: Params) ->
     warnings.extend(querier.warnings());
     let mut data = String::new();
     encode::list(&mut data, &found, encode::labels);
-    Ok(Success { data, warnings, infos: Vec::new() })
+    Ok(Success { warnings, ..Success::new(data) })
 }
 
 /// The union over all selectors; over everything where there are none.
@@ -115,7 +115,7 @@ fn names(mut found: Vec<String>, limit: usize, storage_warnings: Vec<String>) ->
     warnings.extend(storage_warnings);
     let mut data = String::new();
     encode::strings(&mut data, &found);
-    Success { data, warnings, infos: Vec::new() }
+    Success { warnings, ..Success::new(data) }
 }
 
 /// `U__a_2e_b` is `a.b`: the form of names that do not fit a path. What is not well formed stays as it is.

@@ -52,16 +52,28 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .fallback(|| async { ApiError::new(ErrorType::NotFound, "no such endpoint") })
 }
 
-/// A successful answer: `data` is JSON already.
+/// A successful answer: JSON already.
 pub(crate) struct Success {
-    data: String,
+    /// The answer up to the end of `data`.
+    body: String,
     warnings: Vec<String>,
     infos: Vec<String>,
 }
 
 impl Success {
+    /// An answer whose `data`, of about so many bytes, is yet to be written.
+    fn begin(bytes: usize) -> Self {
+        const BEGIN: &str = r#"{"status":"success","data":"#;
+        // also room for the end, with most annotations
+        let mut body = String::with_capacity(BEGIN.len() + bytes + 256);
+        body.push_str(BEGIN);
+        Success { body, warnings: Vec::new(), infos: Vec::new() }
+    }
+
     fn new(data: String) -> Self {
-        Success { data, warnings: Vec::new(), infos: Vec::new() }
+        let mut success = Success::begin(data.len());
+        success.body.push_str(&data);
+        success
     }
 
     fn json(data: &impl serde::Serialize) -> Result<Self, ApiError> {
@@ -71,9 +83,7 @@ impl Success {
 
 impl IntoResponse for Success {
     fn into_response(self) -> Response {
-        let mut body = String::with_capacity(self.data.len() + 64);
-        body.push_str(r#"{"status":"success","data":"#);
-        body.push_str(&self.data);
+        let mut body = self.body;
         for (key, texts) in [("warnings", &self.warnings), ("infos", &self.infos)] {
             if !texts.is_empty() {
                 body.push_str(",\"");

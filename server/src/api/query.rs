@@ -18,12 +18,8 @@ const MAX_POINTS: i64 = 11_000;
 pub(super) async fn instant(Shared(state): Shared<Arc<State>>, params: Params) -> ApiResult {
     let at = params.time("time")?.unwrap_or_else(|| state.clock.now_ms());
     let expr = parse(&state, &params)?;
-    let done = evaluate(&state, &params, move |engine, storage, options| {
-        engine.instant(storage, &expr, at, options)
-    })
-    .await?;
-    // a large answer takes a while to write: other requests and scrapes go on meanwhile
-    Ok(tokio::task::block_in_place(|| answer(&params, done)))
+    evaluate(&state, &params, move |engine, storage, options| engine.instant(storage, &expr, at, options))
+        .await
 }
 
 /// `GET|POST /api/v1/query_range`.
@@ -49,11 +45,10 @@ pub(super) async fn range(Shared(state): Shared<Arc<State>>, params: Params) -> 
         return Err(ApiError::new(ErrorType::BadData, why));
     }
     let expr = parse(&state, &params)?;
-    let done = evaluate(&state, &params, move |engine, storage, options| {
+    evaluate(&state, &params, move |engine, storage, options| {
         engine.range(storage, &expr, start, end, step, options)
     })
-    .await?;
-    Ok(tokio::task::block_in_place(|| answer(&params, done)))
+    .await
 }
 
 /// `GET|POST /api/v1/format_query`: the canonical form.
@@ -80,14 +75,15 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Runs the engine on a thread for blocking work, within the limits of time and of queries at once.
+/// Runs the engine on a thread for blocking work, within the limits of time and of queries at once. The answer is written there too, as a
+/// large one takes a while: other requests and scrapes go on meanwhile.
 async fn evaluate(
     state: &Arc<State>,
     params: &Params,
     run: impl FnOnce(&promql::Engine, &TsdbQueryable, &QueryOptions) -> Result<QueryResult, QueryError>
     + Send
     + 'static,
-) -> Result<Done, ApiError> {
+) -> ApiResult {
     let asked = state.clock.monotonic();
     let longest = state.options.query_timeout.0;
     let timeout = params.duration("timeout")?.map_or(longest, |t| t.min(longest));
@@ -108,6 +104,7 @@ async fn evaluate(
         stopwatch: Stopwatch::new(move || clock.monotonic().as_nanos() as u64),
         ..QueryOptions::default()
     };
+    let stats = params.get("stats").to_owned();
     let _guard = CancelOnDrop(options.cancel.clone());
     let work = async {
         let slot = state.query_slots.clone().acquire_owned().await;
@@ -117,7 +114,7 @@ async fn evaluate(
             let began = owned.clock.monotonic();
             let result = run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)?;
             let took = owned.clock.monotonic().saturating_sub(began);
-            Ok(Done { result, waited: began.saturating_sub(asked), took })
+            Ok(answer(&stats, Done { result, waited: began.saturating_sub(asked), took }))
         });
         work.await.map_err(|e| ApiError::new(ErrorType::Internal, format!("query ended abnormally: {e}")))
     };
@@ -143,13 +140,15 @@ struct Done {
     took: Duration,
 }
 
-fn answer(params: &Params, done: Done) -> Success {
-    let mut out = data(&done.result.value);
+fn answer(stats: &str, done: Done) -> Success {
+    let mut success = Success::begin(size(&done.result.value));
+    let out = &mut success.body;
+    data(out, &done.result.value);
     let mut warnings = Vec::new();
-    match params.get("stats") {
+    match stats {
         "" => {}
         asked => {
-            super::stats::write(&mut out, &done.result.stats, done.waited, done.took);
+            super::stats::write(out, &done.result.stats, done.waited, done.took);
             if asked != "true" && asked != "all" {
                 warnings.push(format!(
                     "value {} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
@@ -160,28 +159,40 @@ fn answer(params: &Params, done: Done) -> Success {
         }
     }
     if !done.result.explain.is_empty() {
-        super::stats::explain(&mut out, &done.result.explain);
+        super::stats::explain(out, &done.result.explain);
     }
     out.push('}');
     warnings.extend(done.result.warnings);
-    Success { data: out, warnings, infos: done.result.infos }
+    Success { warnings, infos: done.result.infos, ..success }
+}
+
+/// About as many bytes as the value takes: an answer that grows is copied again and again.
+fn size(value: &Value) -> usize {
+    // a label's quotes, colon and comma; a point with a time of ten digits and a value of up to seventeen
+    let labels = |labels: &model::Labels| labels.packed_len() + 4 * labels.len() + 40;
+    const POINT: usize = 36;
+    match value {
+        Value::Scalar { .. } | Value::String { .. } => 64,
+        Value::Vector(series) => series.iter().map(|(l, ..)| labels(l) + POINT).sum(),
+        Value::Matrix(series) => series.iter().map(|(l, points)| labels(l) + POINT * points.len()).sum(),
+    }
 }
 
 /// The beginning of `data`: the object is left open.
-fn data(value: &Value) -> String {
-    let mut out = String::from("{\"resultType\":");
-    encode::string(&mut out, value_type(value));
+fn data(out: &mut String, value: &Value) {
+    out.push_str("{\"resultType\":");
+    encode::string(out, value_type(value));
     out.push_str(",\"result\":");
     match value {
-        Value::Scalar { t, v } => point(&mut out, *t, *v),
+        Value::Scalar { t, v } => point(out, *t, *v),
         Value::String { t, v } => {
             out.push('[');
-            encode::timestamp(&mut out, *t);
+            encode::timestamp(out, *t);
             out.push(',');
-            encode::string(&mut out, v);
+            encode::string(out, v);
             out.push(']');
         }
-        Value::Vector(series) => encode::list(&mut out, series, |out, (labels, t, sample)| {
+        Value::Vector(series) => encode::list(out, series, |out, (labels, t, sample)| {
             out.push_str("{\"metric\":");
             encode::labels(out, labels);
             match sample {
@@ -196,14 +207,13 @@ fn data(value: &Value) -> String {
             }
             out.push('}');
         }),
-        Value::Matrix(series) => encode::list(&mut out, series, |out, (labels, points)| {
+        Value::Matrix(series) => encode::list(out, series, |out, (labels, points)| {
             out.push_str("{\"metric\":");
             encode::labels(out, labels);
             write_points(out, points);
             out.push('}');
         }),
     }
-    out
 }
 
 fn value_type(value: &Value) -> &'static str {

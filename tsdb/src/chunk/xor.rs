@@ -216,23 +216,6 @@ impl State {
         self.value(bits, bits.peek57(self.at), 57)
     }
 
-    /// So many samples that go on as before, of two bits each; false where one is beyond `maxt`.
-    #[inline]
-    fn repeat(&mut self, run: usize, mint: i64, maxt: i64, ts: &mut Vec<i64>, vs: &mut Vec<f64>) -> bool {
-        for _ in 0..run {
-            self.t = self.t.wrapping_add(self.delta as i64);
-            if self.t >= mint {
-                if self.t > maxt {
-                    return false;
-                }
-                ts.push(self.t);
-                vs.push(self.v);
-            }
-        }
-        self.at += 2 * run;
-        true
-    }
-
     /// A delta of deltas that is not zero.
     #[inline(always)]
     fn dod(&mut self, bits: BitReader<'_>, word: u64) -> i64 {
@@ -387,35 +370,51 @@ pub fn decode_xor(
     ts.reserve(room);
     vs.reserve(room);
     let mut state = State::START;
-    let mut sample = 0;
+    for sample in 0..count.min(2) {
+        let step = if sample == 0 { state.first(data) } else { state.second(data, bits) };
+        let step = if state.at > end { Err(Fault::Short) } else { step };
+        step.map_err(|fault| fault.at(data.len() + 2, sample, count))?;
+        if state.t > maxt {
+            return Ok(());
+        }
+        if state.t >= mint {
+            ts.push(state.t);
+            vs.push(state.v);
+        }
+    }
+    // of its own: nothing takes its address from here on, so that it stays in registers
+    let mut state = State { ..state };
+    let mut sample = 2;
     while sample < count {
-        let step = match sample {
-            0 => state.first(data),
-            1 => state.second(data, bits),
-            _ => {
-                // Two zero bits a sample: regular in time, the same value. Gauges that stand still are long runs of them.
-                let run = (bits.peek57(state.at).leading_zeros() / 2).min(28) as usize;
-                if run > 1 {
-                    let run = run.min(count - sample).min(end.saturating_sub(state.at) / 2);
-                    if !state.repeat(run, mint, maxt, ts, vs) {
-                        break;
-                    }
-                    sample += run;
-                    if run > 0 {
-                        continue;
-                    }
+        // Two zero bits a sample: regular in time, the same value. Gauges that stand still are long runs of them.
+        let run = (bits.peek57(state.at).leading_zeros() / 2).min(28) as usize;
+        if run > 1 {
+            let run = run.min(count - sample).min(end.saturating_sub(state.at) / 2);
+            for _ in 0..run {
+                state.t = state.t.wrapping_add(state.delta as i64);
+                if state.t > maxt {
+                    return Ok(());
                 }
-                state.next(bits)
+                if state.t >= mint {
+                    ts.push(state.t);
+                    vs.push(state.v);
+                }
             }
-        };
+            state.at += 2 * run;
+            sample += run;
+            if run > 0 {
+                continue;
+            }
+        }
+        let step = state.next(bits);
         let step = if state.at > end { Err(Fault::Short) } else { step };
         if let Err(fault) = step {
             return Err(fault.at(data.len() + 2, sample, count));
         }
+        if state.t > maxt {
+            return Ok(());
+        }
         if state.t >= mint {
-            if state.t > maxt {
-                break;
-            }
             ts.push(state.t);
             vs.push(state.v);
         }

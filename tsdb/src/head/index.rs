@@ -8,7 +8,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use model::Labels;
+use model::labels::METRIC_NAME;
+use model::{Labels, MatchOp, Matcher};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::pairs::PairLists;
@@ -51,6 +52,8 @@ pub(crate) struct Index {
     /// Their pairs, in order of the names.
     lists: PairLists,
     scratch: Vec<u32>,
+    /// How often series were removed.
+    removals: u64,
 }
 
 /// Spreads the stored part of a hash over the bits that the table uses.
@@ -145,6 +148,7 @@ impl Index {
 
     /// Removes series (sorted), and the pairs that none has any more.
     pub(crate) fn remove(&mut self, dead: &[u32]) {
+        self.removals += 1;
         let gone: FxHashSet<u32> = dead.iter().copied().collect();
         let mut touched: FxHashSet<u32> = FxHashSet::default();
         for id in dead {
@@ -168,6 +172,23 @@ impl Index {
         self.by_labels.retain(|entry| !gone.contains(&entry.id));
         self.by_labels.shrink_to(self.by_labels.len() * 2, |entry| spread(entry.hash));
         self.lists.shrink();
+    }
+
+    /// While this is the same, so are the series that satisfy the matchers: all of them stand in the list of a pair that a matcher demands,
+    /// or at least in that of all series; lists only grow, but for removals.
+    pub(crate) fn state(&self, matchers: &[Matcher]) -> (u64, usize) {
+        let demands = |m: &&Matcher| m.op == MatchOp::Equal && !m.value.is_empty();
+        let named = matchers.iter().filter(demands).find(|m| m.name == METRIC_NAME);
+        let len = match named.or_else(|| matchers.iter().find(demands)) {
+            Some(m) => self.series_of(&m.name, &m.value).len(),
+            None => self.all.len(),
+        };
+        (self.removals, len)
+    }
+
+    fn series_of(&self, name: &str, value: &str) -> &[u32] {
+        let pair = self.by_name.get(name).and_then(|&n| self.names[n as usize].values.get(value));
+        pair.map_or(&[], |&pair| &self.pairs[pair as usize].series)
     }
 
     /// A series' labels; empty where it is not there.
@@ -265,8 +286,7 @@ impl Index {
 
 impl PostingsSource for Index {
     fn postings(&self, name: &str, value: &str) -> Result<Cow<'_, [u32]>, Error> {
-        let pair = self.by_name.get(name).and_then(|&n| self.names[n as usize].values.get(value));
-        Ok(Cow::Borrowed(pair.map_or(&[], |&pair| &self.pairs[pair as usize].series)))
+        Ok(Cow::Borrowed(self.series_of(name, value)))
     }
 
     fn all(&self) -> Result<Cow<'_, [u32]>, Error> {
@@ -321,7 +341,6 @@ impl PostingsSource for Index {
 mod tests {
     use super::*;
     use crate::query::matchers::resolve;
-    use model::{MatchOp, Matcher};
 
     fn index(series: &[&[(&str, &str)]]) -> Index {
         let mut index = Index::default();
@@ -344,6 +363,25 @@ mod tests {
         index.insert(3, &Labels::from_pairs([("c", "z")]));
         assert_eq!(index.labels(3).to_string(), r#"{c="z"}"#);
         assert_eq!(index.labels(1).to_string(), r#"{a="2"}"#);
+    }
+
+    #[test]
+    fn the_state_changes_with_the_series_that_matchers_find() {
+        let mut index = index(&[&[("a", "1"), ("__name__", "x")], &[("a", "2"), ("__name__", "y")]]);
+        let of = |index: &Index, matchers: &[Matcher]| index.state(matchers);
+        let (x, both) = ([Matcher::equal("__name__", "x")], [Matcher::new(MatchOp::Regex, "a", ".").unwrap()]);
+        let named = [both[0].clone(), Matcher::equal("a", "1"), x[0].clone()];
+        let before = [of(&index, &x), of(&index, &both), of(&index, &named)];
+        index.insert(2, &Labels::from_pairs([("a", "3"), ("__name__", "y")]));
+        let after = [of(&index, &x), of(&index, &both), of(&index, &named)];
+        assert!(before[0] == after[0] && before[1] != after[1] && before[2] == after[2]);
+        index.insert(3, &Labels::from_pairs([("a", "3"), ("__name__", "x")]));
+        assert!(of(&index, &x) != after[0] && of(&index, &named) != after[2]);
+        // as many as before, and others
+        let full = of(&index, &x);
+        index.remove(&[0]);
+        index.insert(4, &Labels::from_pairs([("a", "4"), ("__name__", "x")]));
+        assert!(of(&index, &x) != full);
     }
 
     #[test]

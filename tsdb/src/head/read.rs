@@ -10,6 +10,8 @@ use crate::block::Interval;
 use crate::chunk::head_file::{HeadChunkReader, HeadChunkRef};
 use crate::chunk::{self, Columns, Encoding, HistogramForm, Samples};
 use crate::error::Error;
+use crate::query::entry::Part;
+use crate::query::selections::{Found, Place, Selections};
 
 /// Series read at once by a selection: commits wait for less than a millisecond.
 const AT_ONCE: usize = 4096;
@@ -45,6 +47,14 @@ pub(crate) struct HeadPart {
 }
 
 impl HeadPart {
+    /// What an answer holds of it.
+    fn for_series(self, view: &Arc<View>) -> Part {
+        match self.newest {
+            Some((t, v)) if self.out_of_order.is_empty() => Part::Newest(t, v),
+            _ => Part::Head(Box::new(self), view.clone()),
+        }
+    }
+
     /// Nothing, all of it visible.
     pub(super) fn empty() -> Self {
         HeadPart {
@@ -167,33 +177,35 @@ impl Head {
         }
     }
 
-    /// The series (by number) that satisfy the matchers and have samples in `mint..=maxt`, in order of their labels.
-    /// `latest`: of whose samples only the last counts.
+    /// The series that satisfy the matchers and have samples in `mint..=maxt`, in order of their labels. `latest`: of whose samples only the
+    /// last counts.
     pub(crate) fn select(
         &self,
         matchers: &[model::Matcher],
         (mint, maxt): (i64, i64),
-        sees: u64,
+        view: &Arc<View>,
         latest: bool,
-    ) -> Result<Vec<(Labels, HeadPart)>, Error> {
+        selections: &Selections,
+    ) -> Result<Vec<(Labels, Part)>, Error> {
         // What is newest may be deleted: then the one before it counts.
         let latest = latest && !self.deleted.any();
-        let ids = crate::query::matchers::resolve(&*self.index.read(), matchers)?;
-        let mut found: Vec<u32> = Vec::new();
-        let mut parts: Vec<Option<HeadPart>> = Vec::new();
+        let found = self.find(matchers, selections)?;
+        let mut parts: Vec<Option<Part>> = Vec::with_capacity(found.ids.len());
         let mut failed = None;
-        for ids in ids.chunks(AT_ONCE) {
-            let selecting = self.isolation.select(sees);
+        for (begin, ids) in (0..).step_by(AT_ONCE).zip(found.ids.chunks(AT_ONCE)) {
+            let selecting = self.isolation.select(view.sees);
+            let mut places = begin..;
             self.with_series(ids, |id, page, slot| {
+                // series may be gone by now: those are passed over
+                let at = places.find(|at| found.ids[*at] == id).unwrap_or(0);
+                parts.resize_with(at, || None);
                 let Some(series) = page.series(slot) else { return };
                 let hidden = selecting.hidden.get(&id).copied().unwrap_or(0);
                 match self.hold_series(&series.state.lock(), (mint, maxt), hidden, latest) {
                     Ok(part) => {
                         let part = self.out_of_order.add_to(id, part, (mint, maxt));
-                        if let Some(part) = part.and_then(|part| self.deleted.mark(id, part)) {
-                            found.push(id);
-                            parts.push(Some(part));
-                        }
+                        let part = part.and_then(|part| self.deleted.mark(id, part));
+                        parts.push(part.map(|part| part.for_series(view)));
                     }
                     Err(error) => failed = Some(error),
                 }
@@ -202,13 +214,25 @@ impl Head {
                 return Err(error);
             }
         }
+        parts.resize_with(found.ids.len(), || None);
+        let in_order = found.order.iter().zip(&found.labels);
+        Ok(in_order.filter_map(|(at, labels)| Some((labels.clone(), parts[*at as usize].take()?))).collect())
+    }
+
+    /// All series that satisfy the matchers.
+    fn find(&self, matchers: &[model::Matcher], selections: &Selections) -> Result<Arc<Found>, Error> {
+        let known = selections.get(Place::Head, matchers);
         let index = self.index.read();
-        let in_order = index.order_by_labels(&found).into_iter().filter_map(|at| {
-            let at = at as usize;
-            Some((index.labels(found[at]), parts[at].take()?))
-        });
-        // a series that was removed in between has no labels any more; its samples are in a block
-        Ok(in_order.filter(|(labels, _)| !labels.is_empty()).collect())
+        let state = index.state(matchers);
+        if let Some(found) = known.filter(|found| found.state == state) {
+            return Ok(found);
+        }
+        let ids = crate::query::matchers::resolve(&*index, matchers)?;
+        let order = index.order_by_labels(&ids);
+        let labels = order.iter().map(|at| index.labels(ids[*at as usize])).collect();
+        drop(index);
+        let found = Found { ids, order, labels, state, ..Found::default() };
+        Ok(selections.keep(Place::Head, matchers, found))
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use model::Labels;
 
-use crate::block::{Block, ChunkMeta, Interval};
+use super::selections::Found;
+use crate::block::{Block, Interval};
 use crate::chunk::{Columns, FloatColumns, HistogramForm};
 use crate::error::Error;
 use crate::head::read::{HeadPart, View};
@@ -19,26 +20,41 @@ pub struct SeriesEntry {
 /// Samples of the series in one place.
 #[derive(Debug)]
 pub(crate) enum Part {
-    Head(HeadPart, Arc<View>),
-    Block { block: Arc<Block>, chunks: Vec<ChunkMeta>, deleted: Vec<Interval> },
+    /// The head's newest sample alone, where only that is asked for.
+    Newest(i64, f64),
+    Head(Box<HeadPart>, Arc<View>),
+    Block(Arc<InBlock>, u32, Vec<Interval>),
+}
+
+/// What a selection found in a block; a part has the place of its series among them, and what is deleted of it.
+#[derive(Debug)]
+pub(crate) struct InBlock {
+    pub(crate) block: Arc<Block>,
+    pub(crate) found: Arc<Found>,
 }
 
 impl Part {
     fn starts(&self) -> i64 {
         match self {
-            Part::Head(HeadPart { newest: Some((t, _)), .. }, _) => *t,
+            Part::Newest(t, _) => *t,
             Part::Head(part, _) => {
                 let late = part.out_of_order.iter().map(|c| c.mint);
-                part.chunks.first().map(|c| c.mint).into_iter().chain(late).min().unwrap_or(i64::MAX)
+                let newest = part.newest.map(|(t, _)| t);
+                let first = part.chunks.first().map(|c| c.mint);
+                first.into_iter().chain(newest).chain(late).min().unwrap_or(i64::MAX)
             }
-            Part::Block { chunks, .. } => chunks.first().map_or(i64::MAX, |c| c.mint),
+            Part::Block(within, at, _) => {
+                within.found.chunks_of(*at as usize).first().map_or(i64::MAX, |c| c.mint)
+            }
         }
     }
 }
 
 impl SeriesEntry {
     pub(crate) fn new(labels: Labels, mut parts: Vec<Part>) -> Self {
-        parts.sort_by_key(Part::starts);
+        if parts.len() > 1 {
+            parts.sort_by_key(Part::starts);
+        }
         SeriesEntry { labels, parts }
     }
 
@@ -75,6 +91,13 @@ impl SeriesEntry {
         let mut rising = true;
         for part in &self.parts {
             match part {
+                Part::Newest(t, v) => {
+                    if (mint..=maxt).contains(t) {
+                        let at = out.len();
+                        out.push_float(*t, *v);
+                        rising &= continues(&out.ts, start, at);
+                    }
+                }
                 Part::Head(part, view) => {
                     if let Some((t, v)) = part.newest.filter(|(t, _)| mint <= *t && *t <= maxt) {
                         let at = out.len();
@@ -93,7 +116,9 @@ impl SeriesEntry {
                         rising &= continues(&out.ts, start, at);
                     }
                 }
-                Part::Block { block, chunks, deleted } => {
+                Part::Block(within, place, deleted) => {
+                    let block = &within.block;
+                    let chunks = within.found.chunks_of(*place as usize);
                     for chunk in chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint) {
                         let at = out.len();
                         let (encoding, data) = block.chunk(chunk.ref_)?;

@@ -4,6 +4,7 @@ pub(crate) mod block_source;
 pub(crate) mod entry;
 pub(crate) mod matchers;
 pub(crate) mod postings;
+pub(crate) mod selections;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::db::Inner;
 use crate::error::Error;
 use crate::head::read::View;
 use block_source::BlockSource;
-use entry::Part;
+use entry::{InBlock, Part};
+use selections::{Found, Place, Selections};
 
 /// Reads head and blocks as one, as they were when it was made: commits that end later are not seen.
 #[derive(Debug)]
@@ -82,15 +84,11 @@ impl Querier {
         let mut sources: Vec<Vec<(Labels, Part)>> = Vec::new();
         // The head first: what leaves it meanwhile is in a block by then.
         if self.head_reaches(maxt) {
-            let held = self.db.head.select(matchers, (mint, maxt), self.view.sees, latest)?;
-            sources.push(
-                held.into_iter()
-                    .map(|(labels, part)| (labels, Part::Head(part, self.view.clone())))
-                    .collect(),
-            );
+            let selections = &self.db.selections;
+            sources.push(self.db.head.select(matchers, (mint, maxt), &self.view, latest, selections)?);
         }
         for block in self.blocks(mint, maxt) {
-            sources.push(select_block(&block, matchers, (mint, maxt))?);
+            sources.push(select_block(&block, matchers, (mint, maxt), &self.db.selections)?);
         }
         Ok(merge(sources))
     }
@@ -196,23 +194,42 @@ fn select_block(
     block: &Arc<Block>,
     matchers: &[Matcher],
     (mint, maxt): (i64, i64),
+    selections: &Selections,
 ) -> Result<Vec<(Labels, Part)>, Error> {
-    let mut found = Vec::new();
+    let place = Place::Block(block.meta().ulid);
+    let known = selections.get(place, matchers);
+    let found = match known {
+        Some(found) => found,
+        None => selections.keep(place, matchers, find_in_block(block, matchers)?),
+    };
+    let any_deleted = block.has_tombstones();
+    let within = Arc::new(InBlock { block: block.clone(), found });
+    let found = &within.found;
+    let mut parts = Vec::with_capacity(found.ids.len());
+    for (at, (id, labels)) in found.ids.iter().zip(&found.labels).enumerate() {
+        let mut chunks = found.chunks_of(at).iter().filter(|c| c.mint <= maxt && c.maxt >= mint);
+        let deleted = if any_deleted { block.tombstones(SeriesRef(*id)) } else { Vec::new() };
+        if chunks.any(|c| !deleted.iter().any(|d| d.covers(c.mint, c.maxt))) {
+            parts.push((labels.clone(), Part::Block(within.clone(), at as u32, deleted)));
+        }
+    }
+    Ok(parts)
+}
+
+/// The series of a block that satisfy all matchers.
+fn find_in_block(block: &Block, matchers: &[Matcher]) -> Result<Found, Error> {
+    let ids = matchers::resolve(&BlockSource(block), matchers)?;
+    let mut found = Found { labels: Vec::with_capacity(ids.len()), ..Found::default() };
+    found.ends.reserve_exact(ids.len());
     let mut chunks = Vec::new();
     let mut symbols = SymbolCache::default();
-    for series in matchers::resolve(&BlockSource(block), matchers)? {
-        let labels = block.series_with(SeriesRef(series), &mut chunks, &mut symbols)?;
-        let within: Vec<_> = chunks.iter().filter(|c| c.mint <= maxt && c.maxt >= mint).copied().collect();
-        if within.is_empty() {
-            continue;
-        }
-        let deleted = if block.has_tombstones() { block.tombstones(SeriesRef(series)) } else { Vec::new() };
-        if within.iter().all(|c| deleted.iter().any(|d| d.covers(c.mint, c.maxt))) {
-            continue;
-        }
-        found.push((labels, Part::Block { block: block.clone(), chunks: within, deleted }));
+    for id in &ids {
+        found.labels.push(block.series_with(SeriesRef(*id), &mut chunks, &mut symbols)?);
+        found.chunks.append(&mut chunks);
+        found.ends.push(found.chunks.len() as u32);
     }
-    Ok(found)
+    found.chunks.shrink_to_fit();
+    Ok(Found { ids, ..found })
 }
 
 /// Joins what several places have of the same series; each source is in order of the labels.

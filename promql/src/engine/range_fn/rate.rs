@@ -119,6 +119,9 @@ pub(crate) fn of_floats(
     if grid.stretches.is_empty() {
         fill_stretches(kind, grid, samples, reference, range);
     }
+    if resets.is_empty() && samples.fs.is_empty() {
+        return of_steady(kind, samples, grid, (reference, range), col);
+    }
     let values = samples.fv.as_slice();
     let mut next = 0;
     let steps = grid.places.iter().zip(&grid.stretches).zip(&mut col.values);
@@ -157,6 +160,31 @@ pub(crate) fn of_floats(
             }
         }
         *out = result * by.factor;
+    }
+}
+
+/// The same of numbers that never fall and of which no start is known: most of all.
+fn of_steady(
+    kind: Kind,
+    samples: &Samples,
+    grid: &Grid,
+    (reference, range): (&Reference, i64),
+    col: &mut Column,
+) {
+    let values = samples.fv.as_slice();
+    let steps = grid.places.iter().zip(&grid.stretches).zip(&mut col.values);
+    for (i, ((place, by), out)) in steps.enumerate() {
+        if place.len() < 2 {
+            continue;
+        }
+        let (first, last) = (place.from(), place.to() - 1);
+        let begin = values[first];
+        let increase = values[last] - begin;
+        *out = increase * by.factor;
+        if kind.counter && increase > 0.0 && begin >= 0.0 && begin <= increase * by.limit {
+            let (end, times) = (reference.time(i), (samples.ft[first], samples.ft[last]));
+            *out = increase * stretch(kind, (end - range, end), times, place.len(), Some(begin / increase));
+        }
     }
 }
 
