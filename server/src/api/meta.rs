@@ -63,7 +63,7 @@ pub(super) async fn series(Shared(state): Shared<Arc<State>>, params: Params) ->
     warnings.extend(querier.warnings());
     let mut data = String::new();
     encode::list(&mut data, &found, encode::labels);
-    Ok(Success { data, warnings, infos: Vec::new() })
+    Success { data, warnings, infos: Vec::new(), held: None }.counted(&state)
 }
 
 /// The union over all selectors; over everything where there are none.
@@ -90,7 +90,7 @@ pub(super) async fn label_names(Shared(state): Shared<Arc<State>>, params: Param
     let limit = params.limit()?;
     let querier = state.db.querier();
     let found = union(&selectors(&params)?, |matchers| querier.label_names(matchers, start, end, 0))?;
-    Ok(names(found, limit, querier.warnings()))
+    names(found, limit, querier.warnings()).counted(&state)
 }
 
 /// `GET /api/v1/label/NAME/values`.
@@ -107,7 +107,7 @@ pub(super) async fn label_values(
     let limit = params.limit()?;
     let querier = state.db.querier();
     let found = union(&selectors(&params)?, |matchers| querier.label_values(&name, matchers, start, end, 0))?;
-    Ok(names(found, limit, querier.warnings()))
+    names(found, limit, querier.warnings()).counted(&state)
 }
 
 fn names(mut found: Vec<String>, limit: usize, storage_warnings: Vec<String>) -> Success {
@@ -115,7 +115,7 @@ fn names(mut found: Vec<String>, limit: usize, storage_warnings: Vec<String>) ->
     warnings.extend(storage_warnings);
     let mut data = String::new();
     encode::strings(&mut data, &found);
-    Success { data, warnings, infos: Vec::new() }
+    Success { data, warnings, infos: Vec::new(), held: None }
 }
 
 /// `U__a_2e_b` is `a.b`: the form of names that do not fit a path. What is not well formed stays as it is.

@@ -6,6 +6,7 @@ mod error;
 mod exemplars;
 mod histogram;
 mod meta;
+mod multipart;
 mod params;
 mod query;
 mod stats;
@@ -21,6 +22,8 @@ use crate::State;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use promql::engine::Held;
 use std::sync::Arc;
 
 /// All routes, relative to `/api/v1`.
@@ -57,11 +60,35 @@ pub(crate) struct Success {
     data: String,
     warnings: Vec<String>,
     infos: Vec<String>,
+    /// The memory of the answer, until its client has it.
+    held: Option<Held>,
+}
+
+/// An answer on its way.
+struct Answer {
+    body: String,
+    _held: Option<Held>,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
 }
 
 impl Success {
     fn new(data: String) -> Self {
-        Success { data, warnings: Vec::new(), infos: Vec::new() }
+        Success { data, warnings: Vec::new(), infos: Vec::new(), held: None }
+    }
+
+    /// Counts the answer among what all queries may hold, until its client has it.
+    ///
+    /// # Errors
+    /// Where there is no room for it now.
+    fn counted(mut self, state: &State) -> Result<Self, ApiError> {
+        let held = state.engine.hold(self.data.len(), query::ANSWER);
+        self.held = Some(held.map_err(|e| ApiError::new(ErrorType::Execution, e))?);
+        Ok(self)
     }
 
     fn json(data: &impl serde::Serialize) -> Result<Self, ApiError> {
@@ -71,9 +98,10 @@ impl Success {
 
 impl IntoResponse for Success {
     fn into_response(self) -> Response {
-        let mut body = String::with_capacity(self.data.len() + 64);
-        body.push_str(r#"{"status":"success","data":"#);
-        body.push_str(&self.data);
+        // no second string: an answer may be a large part of what there is
+        let mut body = self.data;
+        body.reserve(64);
+        body.insert_str(0, r#"{"status":"success","data":"#);
         for (key, texts) in [("warnings", &self.warnings), ("infos", &self.infos)] {
             if !texts.is_empty() {
                 body.push_str(",\"");
@@ -83,7 +111,8 @@ impl IntoResponse for Success {
             }
         }
         body.push('}');
-        ([(http::header::CONTENT_TYPE, "application/json")], body).into_response()
+        let answer = Bytes::from_owner(Answer { body, _held: self.held });
+        ([(http::header::CONTENT_TYPE, "application/json")], axum::body::Body::from(answer)).into_response()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{ApiResult, Success, encode};
 use crate::State;
 use crate::adapters::TsdbQueryable;
 use axum::extract::State as Shared;
-use promql::engine::{Cancel, Points, Sample};
+use promql::engine::{Cancel, Held, Points, Sample};
 use promql::{QueryError, QueryOptions, QueryResult, Stopwatch, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,8 @@ async fn evaluate(
             let began = owned.clock.monotonic();
             let result = run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)?;
             let took = owned.clock.monotonic().saturating_sub(began);
-            Ok(Done { result, waited: began.saturating_sub(asked), took })
+            let held = owned.engine.hold(answer_bytes(&result.value), ANSWER)?;
+            Ok(Done { result, held, waited: began.saturating_sub(asked), took })
         });
         work.await.map_err(|e| ApiError::new(ErrorType::Internal, format!("query ended abnormally: {e}")))
     };
@@ -139,6 +140,7 @@ async fn evaluate(
 /// A query's result, and how long it waited and took.
 struct Done {
     result: QueryResult,
+    held: Held,
     waited: Duration,
     took: Duration,
 }
@@ -164,7 +166,38 @@ fn answer(params: &Params, done: Done) -> Success {
     }
     out.push('}');
     warnings.extend(done.result.warnings);
-    Success { data: out, warnings, infos: done.result.infos }
+    let mut held = done.held;
+    held.shrink_to(out.len());
+    Success { data: out, warnings, infos: done.result.infos, held: Some(held) }
+}
+
+/// What an answer is called where there is no memory for it.
+pub(super) const ANSWER: &str = "the answer, which others have not read yet or which is large itself";
+
+/// Bytes of a value and of its JSON, while both are there.
+fn answer_bytes(value: &Value) -> usize {
+    // of a point: time and value, and both as text; of a histogram: some buckets
+    const POINT: usize = 16 + 40;
+    const HISTOGRAM: usize = 1000;
+    const SERIES: usize = 100;
+    match value {
+        Value::Scalar { .. } => POINT,
+        Value::String { v, .. } => 2 * v.len() + SERIES,
+        Value::Vector(series) => series
+            .iter()
+            .map(|(labels, _, sample)| {
+                let point = if matches!(sample, Sample::Float(_)) { POINT } else { HISTOGRAM };
+                3 * labels.packed_len() + SERIES + point
+            })
+            .sum(),
+        Value::Matrix(series) => series
+            .iter()
+            .map(|(labels, points)| {
+                let points = points.timestamps.len() * POINT + points.histograms.len() * HISTOGRAM;
+                3 * labels.packed_len() + SERIES + points
+            })
+            .sum(),
+    }
 }
 
 /// The beginning of `data`: the object is left open.
