@@ -9,7 +9,7 @@ use std::fmt;
 impl fmt::Display for FloatHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{count:{}, sum:{}", format_short(self.count), format_short(self.sum))?;
-        let mut negative: Vec<(i32, f64)> = indexed(&self.negative_spans, &self.negative_buckets).collect();
+        let mut negative: Vec<(i32, f64)> = self.negative().collect();
         negative.reverse();
         for (index, count) in negative {
             let (low, high) = (-self.bound(index), -self.bound(index - 1));
@@ -19,7 +19,7 @@ impl fmt::Display for FloatHistogram {
             let bound = format_short(self.zero_threshold);
             write!(f, ", [-{bound},{bound}]:{}", format_short(self.zero_count))?;
         }
-        for (index, count) in indexed(&self.positive_spans, &self.positive_buckets) {
+        for (index, count) in self.positive() {
             let (low, high) = (self.bound(index - 1), self.bound(index));
             // the lowest custom bucket reaches down to -Inf, which belongs to it
             let open = if self.uses_custom_buckets() && index == 0 { '[' } else { '(' };
@@ -41,8 +41,18 @@ fn indexed<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl Iterator<Item = (i3
 }
 
 impl FloatHistogram {
-    /// The upper bound of a bucket, exponential or as given for custom buckets.
-    fn bound(&self, index: i32) -> f64 {
+    /// Index and count of the positive buckets that are not empty, rising.
+    pub fn positive(&self) -> impl Iterator<Item = (i32, f64)> {
+        indexed(&self.positive_spans, &self.positive_buckets)
+    }
+
+    /// Index and count of the negative buckets that are not empty, from zero away.
+    pub fn negative(&self) -> impl Iterator<Item = (i32, f64)> {
+        indexed(&self.negative_spans, &self.negative_buckets)
+    }
+
+    /// The upper bound of a bucket, exponential (the same to the last bit as Prometheus has it) or as given for custom buckets.
+    pub fn bound(&self, index: i32) -> f64 {
         if self.uses_custom_buckets() {
             return match usize::try_from(index) {
                 Ok(i) => self.custom_values.get(i).copied().unwrap_or(f64::INFINITY),

@@ -77,6 +77,7 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             result
         });
+    logs::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -17,6 +17,16 @@ fn a_bad_configuration_is_refused_with_its_place() {
             "prometheus.yml:5",
             "regex",
         ),
+        (
+            "scrape_configs:\n- job_name: a\n- job_name: b\n  oauth2: {client_id: x, token_url: 'http://y', client_secret: z}\n",
+            "prometheus.yml:4: scrape_configs[1].oauth2: is not supported",
+            "job \"b\"",
+        ),
+        (
+            "scrape_configs:\n- job_name: a\n  proxy_from_environment: true\n",
+            "prometheus.yml:3: scrape_configs[0].proxy_from_environment: is not supported",
+            "job \"a\"",
+        ),
     ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();

@@ -76,6 +76,9 @@ fn samples_arrive_and_refusals_harm_nothing_else() {
     assert_eq!(send(&server, &[0xff; 40]).0, 400);
     assert_eq!(server.post("/api/v1/write", HEADERS, b"not snappy").0, 400);
     assert_eq!(server.post("/api/v1/write", "Content-Encoding: gzip\r\n", b"x").0, 415);
+    let v2 = HEADERS.replace("protobuf", "protobuf;proto=io.prometheus.write.v2.Request");
+    let (status, why) = server.post("/api/v1/write", &v2, &[0]);
+    assert!(status == 415 && why.contains("only prometheus.WriteRequest"), "{status} {why}");
     let bomb = snap::raw::Encoder::new().compress_vec(&vec![0; 200 << 20]).unwrap();
     let (status, why) = server.post("/api/v1/write", HEADERS, &bomb);
     assert!(status == 400 && why.contains("limit"), "{status} {why}");

@@ -23,8 +23,8 @@ pub(crate) struct Lenient<I> {
 /// Where in the stream of requests the next byte stands.
 #[derive(Debug)]
 enum Place {
-    /// In the first line of a request.
-    RequestLine,
+    /// In the first line of a request, or before it.
+    RequestLine { begun: bool },
     /// In a header line: its beginning, and how long the body will be as far as it is known.
     Header { line: Vec<u8>, body: u64 },
     /// In a body that has so many bytes to go.
@@ -35,7 +35,14 @@ enum Place {
 
 impl<I> Lenient<I> {
     pub(crate) fn new(io: I) -> Self {
-        Lenient { io, place: Place::RequestLine, pending: BytesMut::new() }
+        Lenient { io, place: Place::RequestLine { begun: false }, pending: BytesMut::new() }
+    }
+}
+
+impl<I> Lenient<I> {
+    /// Whether all requests that began to come have come as a whole, and been read.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        matches!(self.place, Place::RequestLine { begun: false }) && self.pending.is_empty()
     }
 }
 
@@ -51,17 +58,25 @@ impl Place {
                     *left -= step;
                     at += step as usize;
                     if *left == 0 {
-                        *self = Place::RequestLine;
+                        *self = Place::RequestLine { begun: false };
                     }
                 }
-                Place::RequestLine => match bytes[at..].iter().position(|b| must_encode(*b) || *b == b'\n') {
-                    None => return bytes.len(),
-                    Some(n) if bytes[at + n] != b'\n' => return at + n,
-                    Some(n) => {
-                        at += n + 1;
-                        *self = Place::Header { line: Vec::new(), body: 0 };
+                Place::RequestLine { begun } => {
+                    match bytes[at..].iter().position(|b| must_encode(*b) || *b == b'\n') {
+                        None => {
+                            *begun = true;
+                            return bytes.len();
+                        }
+                        Some(n) if bytes[at + n] != b'\n' => {
+                            *begun = true;
+                            return at + n;
+                        }
+                        Some(n) => {
+                            at += n + 1;
+                            *self = Place::Header { line: Vec::new(), body: 0 };
+                        }
                     }
-                },
+                }
                 Place::Header { line, body } => {
                     let rest = &bytes[at..];
                     let end = rest.iter().position(|b| *b == b'\n');
@@ -71,7 +86,7 @@ impl Place {
                     if end.is_some() {
                         at += 1;
                         match header(line) {
-                            Header::End if *body == 0 => *self = Place::RequestLine,
+                            Header::End if *body == 0 => *self = Place::RequestLine { begun: false },
                             Header::End => *self = Place::Body(*body),
                             Header::Length(length) => *body = length,
                             Header::Untrackable => *self = Place::Opaque,

@@ -1,4 +1,4 @@
-//! The process shell: clock, supervisor, shutdown, logs, own metrics, HTTP serving, the HTTP client.
+//! The process shell: clock, supervisor, shutdown, logs, own metrics, HTTP serving, the HTTP client, room for bytes.
 //!
 //! Invariant: knows no stage; the only place that reads a clock or spawns a task.
 
@@ -9,6 +9,8 @@ pub mod http_client;
 mod lenient;
 pub mod logs;
 pub mod metrics;
+mod patience;
+pub mod room;
 pub mod supervisor;
 
 pub use clock::{Clock, SystemClock};

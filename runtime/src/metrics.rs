@@ -108,6 +108,11 @@ impl Registry {
     pub fn with_process() -> Self {
         let registry = Registry::default();
         process::register(&registry);
+        registry.counter_fn(
+            "pharos_log_lines_dropped_total",
+            "Log lines that were dropped, as nobody read the log.",
+            || crate::logs::dropped() as f64,
+        );
         registry
     }
 

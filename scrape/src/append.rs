@@ -21,6 +21,9 @@ pub enum AppendError {
     /// Older than the out-of-order window.
     #[error("too old sample")]
     TooOld,
+    /// A series that the storage does not know, and it takes no further ones now: it says why.
+    #[error("new series refused: {0}")]
+    Full(String),
     /// The labels are none: a duplicate name, an empty set, …
     #[error("invalid labels: {0}")]
     InvalidLabels(String),
@@ -36,6 +39,12 @@ pub type LazyLabels<'a> = &'a dyn Fn() -> Labels;
 pub trait Appendable: Send + Sync {
     /// Begins a batch: all of it becomes visible at once at the commit, or nothing.
     fn appender(&self) -> Box<dyn Appender>;
+
+    /// The same for a target of so many known series: a storage with little room left may keep it for small ones.
+    fn appender_of(&self, series: usize) -> Box<dyn Appender> {
+        let _ = series;
+        self.appender()
+    }
 }
 
 /// One batch. Dropped without a commit, nothing happened.
@@ -64,6 +73,20 @@ pub trait Appender: Send {
         t: i64,
         h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError>;
+
+    /// Appends a sample about a scrape itself, as [`Appender::append`] does others: taken also where no new series are.
+    ///
+    /// # Errors
+    /// Why this sample was refused.
+    fn append_report(
+        &mut self,
+        series: SeriesRef,
+        labels: LazyLabels<'_>,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError> {
+        self.append(series, labels, t, v)
+    }
 
     /// Makes the batch visible and durable against the death of the process.
     ///

@@ -240,6 +240,18 @@ impl Cache {
         self.slots.len() - self.free.len()
     }
 
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let lists =
+            self.order.capacity() + self.next_order.capacity() + self.fresh.capacity() + self.free.capacity();
+        // a table's entries have a byte beside them, and an eighth stays free
+        let tables = (self.index.capacity() + self.texts.index.capacity()) * (size_of::<u32>() + 1) * 8 / 7;
+        self.slots.capacity() * size_of::<Slot>()
+            + lists * size_of::<Id>()
+            + tables
+            + self.texts.bytes.capacity()
+    }
+
     fn all_seen(&self) -> bool {
         !self.diverged || self.seen == self.len()
     }

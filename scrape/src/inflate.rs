@@ -3,6 +3,7 @@
 use flate2::read::MultiGzDecoder;
 use libdeflater::Decompressor;
 use parking_lot::Mutex;
+use runtime::room::{Held, Room};
 use std::io::{self, Read as _};
 use std::ops::Deref;
 
@@ -10,6 +11,10 @@ use std::ops::Deref;
 const SPARE_BUFFERS: usize = 4;
 /// A larger buffer than this is given back, bytes.
 const SPARE_CAPACITY: usize = 4 << 20;
+/// Of the room that bodies have, spare buffers of both kinds together may stay larger than empty by this share.
+const SPARE_SHARE: usize = 16;
+/// What a text of unknown length grows by, bytes.
+const GROWTH: usize = 1 << 20;
 /// Deflate cannot make more bytes than this of one: two bits stand for 258 bytes.
 const MOST_OF_ONE: u64 = 1032;
 /// Before and behind the deflated bytes of a gzip member without options.
@@ -21,6 +26,8 @@ const TRAILER: usize = 8;
 pub(crate) enum Error {
     /// It is longer than the limit.
     TooLong,
+    /// There is no memory for it now.
+    NoRoom,
     /// The bytes are no gzip.
     Gzip(io::Error),
 }
@@ -42,8 +49,9 @@ impl Deref for Body {
 }
 
 /// Buffers and inflaters that are used again.
-#[derive(Default)]
 pub(crate) struct Buffers {
+    /// A larger buffer than this is given back, bytes.
+    spare_capacity: usize,
     received: Mutex<Vec<Vec<u8>>>,
     /// Longer than what they hold at the time: what stands there once need not be zeroed again.
     texts: Mutex<Vec<Vec<u8>>>,
@@ -51,6 +59,17 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
+    /// No buffers yet. All of them together stay small beside the room that bodies have.
+    pub(crate) fn new(room: &Room) -> Self {
+        let share = room.total().map_or(usize::MAX, |total| total / SPARE_SHARE / (2 * SPARE_BUFFERS));
+        Buffers {
+            spare_capacity: share.min(SPARE_CAPACITY),
+            received: Mutex::default(),
+            texts: Mutex::default(),
+            inflaters: Mutex::default(),
+        }
+    }
+
     /// An empty buffer for what comes over the wire.
     pub(crate) fn take(&self) -> Vec<u8> {
         self.received.lock().pop().unwrap_or_default()
@@ -59,12 +78,12 @@ impl Buffers {
     /// Gives one back.
     pub(crate) fn put(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        keep(&mut self.received.lock(), buffer);
+        self.keep(&self.received, buffer);
     }
 
     /// Gives a text back.
     pub(crate) fn put_body(&self, body: Body) {
-        if body.plain { self.put(body.buffer) } else { keep(&mut self.texts.lock(), body.buffer) }
+        if body.plain { self.put(body.buffer) } else { self.keep(&self.texts, body.buffer) }
     }
 
     /// The text as it was received.
@@ -75,12 +94,12 @@ impl Buffers {
     /// The text of a gzip.
     ///
     /// The usual answer, one member without options, is inflated at once: its end says how long the text is. All others,
-    /// broken ones included, are read piece by piece.
-    pub(crate) fn unzip(&self, gzip: &[u8], limit: u64) -> Result<Body, Error> {
+    /// broken ones included, are read piece by piece. `held` has the room that the text announces, see [`announced_len`].
+    pub(crate) fn unzip(&self, gzip: &[u8], limit: u64, held: &mut Held) -> Result<Body, Error> {
         let mut buffer = self.texts.lock().pop().unwrap_or_default();
         if let Some(announced) = announced(gzip) {
             if announced.len as u64 > limit {
-                keep(&mut self.texts.lock(), buffer);
+                self.keep(&self.texts, buffer);
                 return Err(Error::TooLong);
             }
             if buffer.len() < announced.len {
@@ -99,19 +118,33 @@ impl Buffers {
             }
         }
         buffer.clear();
-        let read = MultiGzDecoder::new(gzip).take(limit.saturating_add(1)).read_to_end(&mut buffer);
-        let len = read.map_err(Error::Gzip)?;
-        if len as u64 > limit {
-            return Err(Error::TooLong);
+        let mut text = MultiGzDecoder::new(gzip).take(limit.saturating_add(1));
+        loop {
+            if !held.try_reach(buffer.len().saturating_add(GROWTH).min(limit as usize)) {
+                return Err(Error::NoRoom);
+            }
+            buffer.reserve(GROWTH);
+            if text.by_ref().take(GROWTH as u64).read_to_end(&mut buffer).map_err(Error::Gzip)? == 0 {
+                break;
+            }
+            if buffer.len() as u64 > limit {
+                return Err(Error::TooLong);
+            }
         }
-        Ok(Body { buffer, len, plain: false })
+        Ok(Body { len: buffer.len(), buffer, plain: false })
+    }
+
+    fn keep(&self, spare: &Mutex<Vec<Vec<u8>>>, buffer: Vec<u8>) {
+        let mut spare = spare.lock();
+        if spare.len() < SPARE_BUFFERS && buffer.capacity() <= self.spare_capacity {
+            spare.push(buffer);
+        }
     }
 }
 
-fn keep(spare: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
-    if spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_CAPACITY {
-        spare.push(buffer);
-    }
+/// How long the text of a gzip is, as far as it says so.
+pub(crate) fn announced_len(gzip: &[u8]) -> Option<usize> {
+    announced(gzip).map(|a| a.len)
 }
 
 /// What a gzip of one member says of itself.
@@ -149,11 +182,12 @@ mod tests {
     }
 
     fn unzip(gzip: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
-        let buffers = Buffers::default();
-        let first = buffers.unzip(gzip, limit)?.to_vec();
+        let room = Room::new(0);
+        let buffers = Buffers::new(&room);
+        let first = buffers.unzip(gzip, limit, &mut room.hold())?.to_vec();
         // once more with used buffers
         for _ in 0..2 {
-            let body = buffers.unzip(gzip, limit)?;
+            let body = buffers.unzip(gzip, limit, &mut room.hold())?;
             assert_eq!(*body, *first);
             buffers.put_body(body);
         }
@@ -174,6 +208,19 @@ mod tests {
         let mut named = flate2::GzBuilder::new().filename("metrics").write(Vec::new(), Compression::fast());
         named.write_all(&text).unwrap();
         assert_eq!(unzip(&named.finish().unwrap(), 1 << 20).unwrap(), text);
+    }
+
+    #[test]
+    fn texts_of_unknown_length_need_room() {
+        let text = b"0123456789".repeat(300_000);
+        let zipped = [zip(&text), zip(b"a")].concat();
+        let room = Room::new(text.len());
+        let buffers = Buffers::new(&room);
+        let read = buffers.unzip(&zipped, u64::MAX, &mut room.hold());
+        assert!(matches!(read, Err(Error::NoRoom)), "{read:?}");
+        let room = Room::new(2 * text.len());
+        let read = buffers.unzip(&zipped, u64::MAX, &mut room.hold()).unwrap();
+        assert_eq!(read.len(), text.len() + 1);
     }
 
     #[test]

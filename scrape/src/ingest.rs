@@ -1,6 +1,6 @@
 //! From the bytes of an answer to samples in a batch.
 
-use crate::append::{AppendError, Appender};
+use crate::append::{AppendError, Appender, SeriesRef};
 use crate::cache::{Cache, Id};
 use crate::job::Job;
 use crate::labels;
@@ -42,7 +42,7 @@ pub enum Error {
 }
 
 /// What a scrape had.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Samples in the answer.
     pub(crate) scraped: u64,
@@ -55,6 +55,9 @@ pub(crate) struct Counts {
     pub(crate) duplicate: u64,
     pub(crate) out_of_bounds: u64,
     pub(crate) too_old: u64,
+    /// New series that the storage did not take, and why.
+    pub(crate) refused: u64,
+    pub(crate) why_refused: String,
 }
 
 /// What is kept of a target between scrapes.
@@ -90,17 +93,23 @@ impl Answer<'_> {
             match entry {
                 Entry::Series(series) => {
                     counts.scraped += 1;
-                    let (id, labels) = self.identify(&mut known.cache, &parser, &series)?;
+                    let within = limit == 0 || counts.kept < limit;
+                    let Some(id) = identify(&mut known.cache, &series) else {
+                        self.new_series(&mut known.cache, &parser, &series, to, counts, within)?;
+                        continue;
+                    };
                     if known.cache.slot(id).dropped {
                         continue;
                     }
-                    counts.added += u64::from(labels.is_some());
                     counts.kept += 1;
                     // over the limit only counting goes on: the report says how many there were
-                    if limit == 0 || counts.kept <= limit {
-                        self.sample(&mut known.cache, (id, labels), &series, to, counts)?;
+                    if within {
+                        self.sample(&mut known.cache, id, &series, to, counts)?;
                     }
                 }
+                // what is refused is not described either
+                Entry::Help(metric, _) | Entry::Unit(metric, _) | Entry::Type(metric, _)
+                    if counts.refused > 0 && !known.metadata.has(&metric) => {}
                 Entry::Help(metric, help) => known.metadata.set_help(&metric, &help),
                 Entry::Type(metric, kind) => known.metadata.set_type(&metric, kind),
                 Entry::Unit(metric, unit) => known.metadata.set_unit(&metric, unit),
@@ -114,58 +123,125 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// The series of a line; of a new one the labels too.
-    #[inline]
-    fn identify(
+    /// A line whose series is not known. It becomes known where it is stored, and where relabelling drops it; one that is refused costs
+    /// no memory.
+    #[cold]
+    fn new_series(
         &self,
         cache: &mut Cache,
         parser: &Parser<'_>,
         series: &Series<'_>,
-    ) -> Result<(Id, Option<Labels>), Error> {
-        if series.expected {
-            return Ok((cache.hit(), None));
-        }
-        if let Some(id) = cache.find(series.raw) {
-            return Ok((id, None));
-        }
+        to: &mut dyn Appender,
+        counts: &mut Counts,
+        within: bool,
+    ) -> Result<(), Error> {
         let mut pairs = Vec::with_capacity(16);
         exposition::decode_pairs(series.raw, self.format, &mut pairs).map_err(|cause| parser.error(cause))?;
         let labels = labels::finish(&pairs, self.target, self.job)
             .map_err(|source| Error::Labels { line: parser.line(), source })?;
-        let id = cache.insert(series.raw, labels.is_none()).ok_or(Error::TooMuchText)?;
-        Ok((id, labels))
+        let Some(labels) = labels else {
+            return cache.insert(series.raw, true).map(drop).ok_or(Error::TooMuchText);
+        };
+        counts.kept += 1;
+        if !within {
+            counts.added += 1;
+            return Ok(());
+        }
+        let time = self.time(series, counts);
+        let mut stored = None;
+        if let Some(t) = time {
+            match to.append(SeriesRef::default(), &|| labels.clone(), t, series.value) {
+                Err(AppendError::Full(why)) => {
+                    counts.refused += 1;
+                    counts.why_refused = why;
+                    return Ok(());
+                }
+                result => stored = judge(result, counts)?,
+            }
+        }
+        counts.added += 1;
+        let id = cache.insert(series.raw, false).ok_or(Error::TooMuchText)?;
+        let slot = cache.slot(id);
+        slot.series = stored.unwrap_or_default();
+        slot.live = time.is_some() && self.is_marked(series);
+        Ok(())
     }
 
     #[inline]
     fn sample(
         &self,
         cache: &mut Cache,
-        (id, labels): (Id, Option<Labels>),
+        id: Id,
         series: &Series<'_>,
         to: &mut dyn Appender,
         counts: &mut Counts,
     ) -> Result<(), Error> {
-        let own_time = series.timestamp.filter(|_| self.job.honor_timestamps);
-        if own_time.is_some_and(|t| t > self.at.saturating_add(MAX_AHEAD_MS)) {
-            counts.out_of_bounds += 1;
-            return Ok(());
-        }
+        let Some(t) = self.time(series, counts) else { return Ok(()) };
         let slot = cache.slot(id);
-        let labels = || labels.clone().unwrap_or_else(|| labels::of(series.raw, self.target, self.job));
-        match to.append(slot.series, &labels, own_time.unwrap_or(self.at), series.value) {
+        let labels = || labels::of(series.raw, self.target, self.job);
+        match to.append(slot.series, &labels, t, series.value) {
             Ok(reference) if reference == slot.series => {}
-            Ok(reference) => slot.series = reference,
-            Err(AppendError::OutOfOrder) => counts.out_of_order += 1,
-            Err(AppendError::Duplicate) => counts.duplicate += 1,
-            Err(AppendError::OutOfBounds) => counts.out_of_bounds += 1,
-            Err(AppendError::TooOld) => counts.too_old += 1,
-            Err(e @ (AppendError::InvalidLabels(_) | AppendError::Storage(_))) => return Err(e.into()),
+            // it left the storage, and may not come back now: the next scrape asks again
+            Err(AppendError::Full(why)) => {
+                counts.refused += 1;
+                counts.why_refused = why;
+            }
+            result => {
+                if let Some(reference) = judge(result, counts)? {
+                    slot.series = reference;
+                }
+            }
         }
-        // a series with times of its own ends when its last time is old, without a mark
-        let live = own_time.is_none() || self.job.track_timestamps_staleness;
+        let live = self.is_marked(series);
         if slot.live != live {
             slot.live = live;
         }
         Ok(())
     }
+
+    /// The sample's time, milliseconds; none where it is refused for it.
+    #[inline]
+    fn time(&self, series: &Series<'_>, counts: &mut Counts) -> Option<i64> {
+        let own_time = self.own_time(series);
+        if own_time.is_some_and(|t| t > self.at.saturating_add(MAX_AHEAD_MS)) {
+            counts.out_of_bounds += 1;
+            return None;
+        }
+        Some(own_time.unwrap_or(self.at))
+    }
+
+    #[inline]
+    fn own_time(&self, series: &Series<'_>) -> Option<i64> {
+        series.timestamp.filter(|_| self.job.honor_timestamps)
+    }
+
+    /// Whether a mark says that the series ended: one with times of its own ends when its last time is old, without a mark.
+    #[inline]
+    fn is_marked(&self, series: &Series<'_>) -> bool {
+        self.own_time(series).is_none() || self.job.track_timestamps_staleness
+    }
+}
+
+/// The series of a line, where it is known.
+#[inline]
+fn identify(cache: &mut Cache, series: &Series<'_>) -> Option<Id> {
+    if series.expected { Some(cache.hit()) } else { cache.find(series.raw) }
+}
+
+/// Counts what was refused for its time; what harms all is an error.
+fn judge(
+    result: Result<SeriesRef, AppendError>,
+    counts: &mut Counts,
+) -> Result<Option<SeriesRef>, AppendError> {
+    match result {
+        Ok(reference) => return Ok(Some(reference)),
+        Err(AppendError::OutOfOrder) => counts.out_of_order += 1,
+        Err(AppendError::Duplicate) => counts.duplicate += 1,
+        Err(AppendError::OutOfBounds) => counts.out_of_bounds += 1,
+        Err(AppendError::TooOld) => counts.too_old += 1,
+        Err(e @ (AppendError::InvalidLabels(_) | AppendError::Storage(_) | AppendError::Full(_))) => {
+            return Err(e);
+        }
+    }
+    Ok(None)
 }

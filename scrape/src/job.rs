@@ -9,12 +9,26 @@ use runtime::http_client::{Auth, HttpClient, Options, Text, TlsOptions, TlsVersi
 
 /// Why a job cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("scrape job {job:?}: {reason}")]
+#[error("scrape job {job:?}: {cause}")]
 pub struct Error {
     /// Its name.
     pub job: String,
     /// The field, and what is wrong with it.
+    pub cause: Unusable,
+}
+
+/// A field that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{reason}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
+pub struct Unusable {
+    /// Its path within the section; empty for the section as a whole.
+    pub field: String,
+    /// What is wrong with it.
     pub reason: String,
+}
+
+fn unusable<T>(field: &str, reason: &str) -> Result<T, Unusable> {
+    Err(Unusable { field: field.to_owned(), reason: reason.to_owned() })
 }
 
 /// A scrape job.
@@ -68,11 +82,11 @@ impl Job {
     /// # Errors
     /// Names the field that cannot be used.
     pub fn new(config: &ScrapeConfig, global: &GlobalConfig) -> Result<Self, Error> {
-        let error = |reason: String| Error { job: config.job_name.clone(), reason };
-        let c = config.job(global).map_err(|p| error(format!("{}: {}", p.path, p.message)))?;
+        let error = |cause: Unusable| Error { job: config.job_name.clone(), cause };
+        let c = config.job(global).map_err(|p| error(Unusable { field: p.path, reason: p.message }))?;
         let (interval_ms, timeout_ms) = (c.interval.as_ms(), c.timeout.as_ms());
         if timeout_ms > interval_ms {
-            return Err(error("scrape_timeout is greater than scrape_interval".to_owned()));
+            return unusable("scrape_timeout", "is greater than scrape_interval").map_err(error);
         }
         let mut params: Vec<_> = c.params.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
         params.sort();
@@ -96,7 +110,8 @@ impl Job {
             limits: c.limits,
             relabel: c.relabel.clone(),
             metric_relabel: c.metric_relabel.clone(),
-            client: HttpClient::new(options).map_err(|e| error(e.to_string()))?,
+            client: HttpClient::new(options)
+                .map_err(|e| error(Unusable { field: String::new(), reason: e.to_string() }))?,
             effective: c,
         })
     }
@@ -135,12 +150,12 @@ impl Job {
 ///
 /// # Errors
 /// Names the field that the client cannot serve.
-pub fn client_options(http: &HttpClientConfig) -> Result<Options, String> {
+pub fn client_options(http: &HttpClientConfig) -> Result<Options, Unusable> {
     if http.oauth2.is_some() {
-        return Err("oauth2 is not supported".to_owned());
+        return unusable("oauth2", "is not supported yet");
     }
     if http.proxy.proxy_from_environment == Some(true) {
-        return Err("proxy_from_environment is not supported: set proxy_url".to_owned());
+        return unusable("proxy_from_environment", "is not supported yet: set proxy_url");
     }
     let headers = http.http_headers.iter().map(|(name, header)| {
         let values = header.values.iter().map(|v| v.as_str().into());
@@ -164,14 +179,14 @@ pub fn client_options(http: &HttpClientConfig) -> Result<Options, String> {
     })
 }
 
-fn auth(http: &HttpClientConfig) -> Result<Option<Auth>, String> {
+fn auth(http: &HttpClientConfig) -> Result<Option<Auth>, Unusable> {
     let text = |inline: Option<&str>, file: Option<&String>| match (inline, file) {
         (_, Some(file)) => Some(Text::File(file.into())),
         (inline, None) => inline.map(Text::from),
     };
     if let Some(basic) = &http.basic_auth {
         if basic.username_ref.is_some() || basic.password_ref.is_some() {
-            return Err("basic_auth: references to secrets are not supported".to_owned());
+            return unusable("basic_auth", "references to secrets are not supported");
         }
         let password = text(basic.password.as_ref().map(|s| s.reveal()), basic.password_file.as_ref());
         return Ok(Some(Auth::Basic {
@@ -181,7 +196,7 @@ fn auth(http: &HttpClientConfig) -> Result<Option<Auth>, String> {
     }
     if let Some(auth) = &http.authorization {
         if auth.credentials_ref.is_some() {
-            return Err("authorization: references to secrets are not supported".to_owned());
+            return unusable("authorization.credentials_ref", "references to secrets are not supported");
         }
         let scheme = auth.type_.clone().unwrap_or_else(|| "Bearer".to_owned());
         let credentials = text(auth.credentials.as_ref().map(|s| s.reveal()), auth.credentials_file.as_ref());
@@ -191,9 +206,9 @@ fn auth(http: &HttpClientConfig) -> Result<Option<Auth>, String> {
     Ok(token.map(|credentials| Auth::Scheme { scheme: "Bearer".to_owned(), credentials }))
 }
 
-fn tls_options(tls: &TlsConfig) -> Result<TlsOptions, String> {
+fn tls_options(tls: &TlsConfig) -> Result<TlsOptions, Unusable> {
     if tls.ca_ref.is_some() || tls.cert_ref.is_some() || tls.key_ref.is_some() {
-        return Err("tls_config: references to secrets are not supported".to_owned());
+        return unusable("tls_config", "references to secrets are not supported");
     }
     let set = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
     let text = |inline: Option<String>, file: &Option<String>| match set(file) {
@@ -206,7 +221,7 @@ fn tls_options(tls: &TlsConfig) -> Result<TlsOptions, String> {
         _ => TlsVersion::Tls12,
     };
     if matches!(tls.max_version, Some(ConfigTlsVersion::Tls10 | ConfigTlsVersion::Tls11)) {
-        return Err("tls_config.max_version: versions below TLS12 are not supported".to_owned());
+        return unusable("tls_config.max_version", "versions below TLS12 are not supported");
     }
     Ok(TlsOptions {
         ca: text(set(&tls.ca), &tls.ca_file),

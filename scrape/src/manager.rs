@@ -1,6 +1,7 @@
 //! All pools: takes configurations and targets, tells what goes on.
 
 use crate::append::Appendable;
+use crate::inflate::Buffers;
 use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use runtime::Stage;
 use runtime::clock::SharedClock;
 use runtime::metrics::Registry;
+use runtime::room::Room;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,17 +33,32 @@ struct Inner {
 }
 
 impl ScrapeManager {
-    /// A manager without jobs. Calls that start loops need the runtime of the stage's tasks around them.
+    /// A manager without jobs. `bodies` bounds what answers may have in memory until they are stored. Calls that start loops need the runtime of the stage's tasks around them.
     pub fn new(
         stage: Stage,
         appendable: Arc<dyn Appendable>,
         clock: SharedClock,
         registry: &Registry,
+        bodies: Room,
     ) -> Self {
         let metrics = Metrics::new(registry);
         let tolerance_ms = DEFAULT_TOLERANCE_MS.into();
-        let shared = Shared { appendable, clock, metrics, buffers: Default::default(), tolerance_ms };
+        let buffers = Buffers::new(&bodies);
+        let shared = Shared {
+            appendable,
+            clock,
+            metrics,
+            buffers,
+            bodies,
+            tolerance_ms,
+            remembered: Default::default(),
+        };
         ScrapeManager { stage, shared: Arc::new(shared), inner: Mutex::default() }
+    }
+
+    /// Bytes that are remembered of the targets' series, beside what storage holds.
+    pub fn remembered_bytes(&self) -> usize {
+        self.shared.remembered.load(Ordering::Relaxed)
     }
 
     /// By how much timestamps may be moved onto the grid of a target, milliseconds (2 at first, 0 for not at all); never more

@@ -44,6 +44,16 @@ impl Metadata {
         meta
     }
 
+    /// Whether anything is known of the metric.
+    pub(crate) fn has(&self, metric: &str) -> bool {
+        self.metrics.contains_key(metric)
+    }
+
+    /// Bytes of memory, about: most metrics say as much of themselves as they have names.
+    pub(crate) fn bytes(&self) -> usize {
+        self.metrics.capacity() * (size_of::<(Box<str>, Meta)>() + 1) + self.metrics.len() * 100
+    }
+
     pub(crate) fn set_type(&mut self, metric: &str, kind: MetricType) {
         self.of(metric).kind = kind;
     }

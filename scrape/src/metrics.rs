@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) duplicate: Counter,
     pub(crate) out_of_bounds: Counter,
     pub(crate) too_old: Counter,
+    pub(crate) refused_series: Counter,
 }
 
 impl Metrics {
@@ -81,6 +82,10 @@ impl Metrics {
             too_old: r.counter(
                 "prometheus_target_scrapes_sample_too_old_total",
                 "Total number of samples rejected for being older than the out-of-order window.",
+            ),
+            refused_series: r.counter(
+                "pharos_target_scrapes_series_refused_total",
+                "Series of scrapes that were new and refused, as the head is over its memory budget; again with each scrape.",
             ),
         }
     }

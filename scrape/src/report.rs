@@ -77,7 +77,7 @@ impl Reporter {
         at: i64,
     ) -> Result<(), AppendError> {
         for ((series, labels), value) in self.0.iter_mut().zip(values) {
-            match to.append(*series, &|| labels.clone(), at, value) {
+            match to.append_report(*series, &|| labels.clone(), at, value) {
                 Ok(reference) => *series = reference,
                 Err(e @ (AppendError::Storage(_) | AppendError::InvalidLabels(_))) => return Err(e),
                 // another scraper of the same series was there first: not worth a failed scrape

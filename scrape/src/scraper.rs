@@ -2,7 +2,7 @@
 
 use crate::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
 use crate::cache::{Cache, Id};
-use crate::fetch::{self, Fetched};
+use crate::fetch::{self, Bounds, Fetched};
 use crate::inflate::Buffers;
 use crate::ingest::{self, Answer, Counts, Known};
 use crate::job::Job;
@@ -15,9 +15,10 @@ use http::HeaderMap;
 use model::{Labels, STALE_NAN};
 use parking_lot::Mutex;
 use runtime::clock::SharedClock;
+use runtime::room::Room;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What all scrapers share.
@@ -26,6 +27,10 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) metrics: Metrics,
     pub(crate) buffers: Buffers,
+    /// What all bodies together may have in memory.
+    pub(crate) bodies: Room,
+    /// Bytes that all scrapers remember of their series.
+    pub(crate) remembered: AtomicUsize,
     /// By how much timestamps may be moved, milliseconds.
     pub(crate) tolerance_ms: AtomicI64,
 }
@@ -62,6 +67,8 @@ struct State {
     orphans: Vec<(SeriesRef, Labels)>,
     /// Another scraper went on with this one's state.
     retired: bool,
+    /// Bytes of `known`, as they stand in the sum of all scrapers.
+    remembered: usize,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +89,7 @@ impl Scraper {
             reporter: Reporter::new(&target.labels, &job),
             orphans: Vec::new(),
             retired: false,
+            remembered: 0,
         };
         let status = Mutex::new(Status { discovered, ..Status::default() });
         Scraper { target, job, shared, headers, state: Mutex::new(state), status }
@@ -141,12 +149,17 @@ impl Scraper {
     async fn fetch(&self) -> Result<Fetched, fetch::Error> {
         let Scraper { target, job, shared, .. } = self;
         let timeout = Duration::from_millis(target.timeout_ms.max(0) as u64);
-        let fetching = fetch::fetch(&job.client, &target.url, self.headers.clone(), job, &shared.buffers);
-        tokio::time::timeout(timeout, fetching).await.unwrap_or_else(|_| {
-            Err(fetch::Error::Timeout {
+        let waits = AtomicBool::new(false);
+        let bounds = Bounds { room: &shared.bodies, waits: &waits };
+        let headers = self.headers.clone();
+        let fetching = fetch::fetch(&job.client, &target.url, headers, job, &shared.buffers, &bounds);
+        let fetched = tokio::time::timeout(timeout, fetching).await;
+        fetched.unwrap_or_else(|_| match shared.bodies.total() {
+            Some(all) if waits.load(Ordering::Relaxed) => Err(fetch::Error::NoRoom(all)),
+            _ => Err(fetch::Error::Timeout {
                 url: target.url.to_string(),
                 timeout: model::duration::format_ms(target.timeout_ms),
-            })
+            }),
         })
     }
 
@@ -156,7 +169,8 @@ impl Scraper {
         if state.retired {
             return;
         }
-        let too_long = matches!(fetched, Err(Error::Fetch(fetch::Error::BodySize(_))));
+        let too_long =
+            matches!(fetched, Err(Error::Fetch(fetch::Error::BodySize(_) | fetch::Error::BodyBudget(_))));
         let body_size = fetched.as_ref().map_or(0.0, |f| f.body.len() as f64);
         let mut counts = Counts::default();
         let mut report = Report {
@@ -168,6 +182,7 @@ impl Scraper {
         let stored = fetched.and_then(|fetched| {
             let stored = self.store_body(&mut state, &fetched, at, &mut counts, &mut report, began);
             self.shared.buffers.put_body(fetched.body);
+            drop(fetched.held);
             stored.map_err(Error::Ingest)
         });
         let failure = stored.err();
@@ -176,9 +191,17 @@ impl Scraper {
             self.store_failure(&mut state, at, &mut report, began);
             self.count_failure(failure);
         }
+        state.note_size(&self.shared.remembered);
         drop(state);
         self.count(&counts);
-        self.finish(failure, at, report.duration);
+        let said = match failure {
+            Some(failure) => failure.to_string(),
+            None if counts.refused > 0 => {
+                format!("{} new series refused: {}", counts.refused, counts.why_refused)
+            }
+            None => String::new(),
+        };
+        self.finish(report.up, said, at, report.duration);
     }
 
     fn store_body(
@@ -197,7 +220,7 @@ impl Scraper {
             format: fetched.format,
             at,
         };
-        let mut batch = self.shared.appendable.appender();
+        let mut batch = self.shared.appendable.appender_of(state.known.cache.len());
         let appended = answer.append(&mut state.known, batch.as_mut(), counts);
         (report.scraped, report.kept, report.added) = (counts.scraped, counts.kept, counts.added);
         appended?;
@@ -280,22 +303,25 @@ impl Scraper {
         self.shared.clock.monotonic().saturating_sub(began).as_secs_f64()
     }
 
-    fn finish(&self, failure: Option<Error>, at: i64, duration: f64) {
+    /// `said`: why the scrape failed, or what of it was refused.
+    fn finish(&self, up: bool, said: String, at: i64, duration: f64) {
         let mut status = self.status.lock();
         status.last_scrape_ms = Some(at);
         status.last_duration = duration;
-        status.health = if failure.is_none() { Health::Up } else { Health::Down };
-        status.last_error = failure.map(|e| e.to_string()).unwrap_or_default();
+        status.health = if up { Health::Up } else { Health::Down };
+        status.last_error = said;
         if !status.last_error.is_empty() {
             let error = status.last_error.as_str();
-            tracing::debug!(pool = self.job.name, url = %self.target.url, error, "scrape failed");
+            tracing::debug!(pool = self.job.name, url = %self.target.url, up, error, "not all of a scrape is stored");
         }
     }
 
     fn count_failure(&self, failure: &Error) {
         let metrics = &self.shared.metrics;
         match failure {
-            Error::Fetch(fetch::Error::BodySize(_)) => metrics.exceeded_body_size.inc(),
+            Error::Fetch(fetch::Error::BodySize(_) | fetch::Error::BodyBudget(_)) => {
+                metrics.exceeded_body_size.inc()
+            }
             Error::Ingest(ingest::Error::SampleLimit { .. }) => metrics.exceeded_samples.inc(),
             _ => {}
         }
@@ -304,6 +330,8 @@ impl Scraper {
     /// Counts refused samples, and logs them once a scrape.
     fn count(&self, counts: &Counts) {
         let metrics = &self.shared.metrics;
+        // not logged here: where the head is full, all scrapes have some
+        metrics.refused_series.add(counts.refused as f64);
         for (count, counter, what) in [
             (counts.out_of_order, &metrics.out_of_order, "out-of-order samples"),
             (counts.duplicate, &metrics.duplicate, "samples with different value but same timestamp"),
@@ -342,6 +370,21 @@ impl Scraper {
     pub(crate) fn metadata(&self) -> TargetMetadata {
         let metrics = self.state.lock().known.metadata.snapshot();
         TargetMetadata { target: self.target.labels.clone(), metrics }
+    }
+}
+
+impl State {
+    /// Puts the bytes of what is known into the sum of all scrapers.
+    fn note_size(&mut self, sum: &AtomicUsize) {
+        let bytes = self.known.cache.bytes() + self.known.metadata.bytes();
+        sum.fetch_add(bytes, Ordering::Relaxed);
+        sum.fetch_sub(std::mem::replace(&mut self.remembered, bytes), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        self.shared.remembered.fetch_sub(self.state.get_mut().remembered, Ordering::Relaxed);
     }
 }
 

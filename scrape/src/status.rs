@@ -38,7 +38,7 @@ pub struct ActiveTarget {
     pub pool: String,
     /// Where it is scraped.
     pub scrape_url: String,
-    /// Why the last scrape failed, or "".
+    /// Why the last scrape failed, or what of it was refused, or "".
     pub last_error: String,
     /// Time of the last scrape, milliseconds since the Unix epoch.
     pub last_scrape_ms: Option<i64>,

@@ -1,9 +1,10 @@
 //! Joins the stages' traits to the database: the only file that knows both sides.
 
+use crate::gate::{Gate, Sizes};
 use model::{FloatHistogram, Labels, Matcher};
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
 use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The database as the query engine reads it.
@@ -67,15 +68,38 @@ impl Series for TsdbSeries {
 }
 
 /// The database as scraping appends to it.
-pub(crate) struct TsdbAppendable(pub(crate) Arc<tsdb::Db>);
+pub(crate) struct TsdbAppendable {
+    pub(crate) db: Arc<tsdb::Db>,
+    pub(crate) gate: Arc<Gate>,
+}
 
 impl Appendable for TsdbAppendable {
     fn appender(&self) -> Box<dyn Appender> {
-        Box::new(TsdbAppender(self.0.appender()))
+        self.appender_of(0)
+    }
+
+    fn appender_of(&self, series: usize) -> Box<dyn Appender> {
+        Box::new(TsdbAppender { to: self.db.appender(), gate: self.gate.clone(), series })
     }
 }
 
-struct TsdbAppender(tsdb::Appender);
+struct TsdbAppender {
+    to: tsdb::Appender,
+    gate: Arc<Gate>,
+    /// Series of the target: those known before, and those of this batch.
+    series: usize,
+}
+
+impl TsdbAppender {
+    /// Whether a sample with these labels may make its series.
+    fn admit(&mut self, labels: &Labels) -> Result<(), AppendError> {
+        self.series += 1;
+        if self.gate.admits(self.series) || self.to.reference_of(labels).is_some() {
+            return Ok(());
+        }
+        Err(AppendError::Full(self.gate.refuse()))
+    }
+}
 
 fn append_error(error: tsdb::AppendError) -> AppendError {
     match error {
@@ -100,10 +124,22 @@ impl Appender for TsdbAppender {
         t: i64,
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
-        match self.0.append_known(series.0, t, v) {
-            Some(result) => result.map(|()| series).map_err(append_error),
-            None => self.0.append(0, &labels(), t, v).map(SeriesRef).map_err(append_error),
+        if let Some(result) = self.to.append_known(series.0, t, v) {
+            return result.map(|()| series).map_err(append_error);
         }
+        let labels = labels();
+        self.admit(&labels)?;
+        self.to.append(0, &labels, t, v).map(SeriesRef).map_err(append_error)
+    }
+
+    fn append_report(
+        &mut self,
+        series: SeriesRef,
+        labels: LazyLabels<'_>,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError> {
+        self.to.append(series.0, &labels(), t, v).map(SeriesRef).map_err(append_error)
     }
 
     fn append_histogram(
@@ -113,11 +149,33 @@ impl Appender for TsdbAppender {
         t: i64,
         h: &FloatHistogram,
     ) -> Result<SeriesRef, AppendError> {
-        let h = h.clone().into();
-        self.0.append_histogram(series.0, &labels(), t, &h).map(SeriesRef).map_err(append_error)
+        let (h, labels) = (h.clone().into(), labels());
+        // a reference may be one of a series that has left: whether it has is looked at only where it matters
+        if series.0 == 0 || self.gate.is_closed() {
+            self.admit(&labels)?;
+        }
+        self.to.append_histogram(series.0, &labels, t, &h).map(SeriesRef).map_err(append_error)
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {
-        self.0.commit().map_err(append_error)
+        self.to.commit().map_err(append_error)
+    }
+}
+
+/// What the gate holds against the head's budget: the head, and what scraping and remote write remember of its series.
+pub(crate) struct Remembered {
+    pub(crate) db: Arc<tsdb::Db>,
+    pub(crate) scrape: Arc<OnceLock<std::sync::Weak<scrape::ScrapeManager>>>,
+    pub(crate) write: Arc<crate::api::RefCache>,
+}
+
+impl Sizes for Remembered {
+    fn head(&self) -> tsdb::HeadBytes {
+        self.db.head_bytes()
+    }
+
+    fn beside(&self) -> usize {
+        let scrape = self.scrape.get().and_then(std::sync::Weak::upgrade);
+        scrape.map_or(0, |s| s.remembered_bytes()) + self.write.bytes()
     }
 }

@@ -1,5 +1,8 @@
-//! How much memory queries may hold: shares of what the machine or the container has.
+//! How much memory queries, the head and bodies in flight may hold: shares of what the machine or the container has.
+//!
+//! What is left of it is for the program itself, the allocator's slack, and the buffers of compactions.
 
+use crate::flags::{Bytes, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,17 +10,26 @@ use std::path::{Path, PathBuf};
 const ALL_QUERIES: u64 = 40;
 /// This one for a single query: it fails alone while there is room for others.
 const ONE_QUERY: u64 = 20;
+/// This one for the head: Prometheus would need all of the memory for as many series.
+const HEAD: u64 = 35;
+/// This one for the bodies of scrapes and remote writes.
+const BODIES: u64 = 15;
 
-/// Most bytes that queries may hold; 0 means no bound.
+/// Most bytes; 0 means no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budgets {
     pub(crate) query: usize,
     pub(crate) all: usize,
+    pub(crate) head: usize,
+    pub(crate) bodies: usize,
 }
 
 impl Budgets {
     /// As the flags say; what they leave open is a share of the memory that there is.
-    pub(crate) fn new(query: Option<u64>, all: Option<u64>, memory: Option<u64>) -> Budgets {
+    pub(crate) fn new(options: &Options, memory: Option<u64>) -> Budgets {
+        let flag = |bytes: Option<Bytes>| bytes.map(|b| b.0);
+        let (query, all) = (flag(options.query_memory_budget), flag(options.query_total_memory_budget));
+        let (head, bodies) = (flag(options.head_memory_budget), flag(options.scrape_memory_budget));
         let share = |percent: u64| memory.map_or(0, |bytes| bytes / 100 * percent);
         let all = all.unwrap_or_else(|| share(ALL_QUERIES));
         let query = query.unwrap_or_else(|| match (all, share(ONE_QUERY)) {
@@ -26,7 +38,8 @@ impl Budgets {
             (all, share) => share.min(all),
         });
         let bytes = |b: u64| usize::try_from(b).unwrap_or(usize::MAX);
-        Budgets { query: bytes(query), all: bytes(all) }
+        let (head, bodies) = (head.unwrap_or_else(|| share(HEAD)), bodies.unwrap_or_else(|| share(BODIES)));
+        Budgets { query: bytes(query), all: bytes(all), head: bytes(head), bodies: bytes(bodies) }
     }
 }
 
@@ -78,15 +91,19 @@ mod tests {
     #[test]
     fn flags_count_more_than_shares() {
         let gib = 1 << 30;
-        let of = |query, all, memory| {
-            let Budgets { query, all } = Budgets::new(query, all, memory);
-            (query, all)
+        let of = |flags: &[&str], memory| {
+            let options = crate::CommandLine::parse(flags).unwrap().options;
+            let Budgets { query, all, head, bodies } = Budgets::new(&options, memory);
+            (query, all, head, bodies)
         };
-        assert_eq!(of(None, None, Some(100 << 30)), (20 * gib, 40 * gib));
-        assert_eq!(of(Some(5), None, Some(100 << 30)), (5, 40 * gib));
-        assert_eq!(of(None, Some(7), Some(100 << 30)), (7, 7));
-        assert_eq!(of(None, None, None), (0, 0));
-        assert_eq!(of(Some(0), Some(0), Some(1 << 30)), (0, 0));
+        assert_eq!(of(&[], Some(100 << 30)), (20 * gib, 40 * gib, 35 * gib, 15 * gib));
+        assert_eq!(of(&["--query.memory-budget=5B"], Some(100 << 30)), (5, 40 * gib, 35 * gib, 15 * gib));
+        assert_eq!(of(&["--query.total-memory-budget=7B"], Some(100 << 30)), (7, 7, 35 * gib, 15 * gib));
+        assert_eq!(of(&[], None), (0, 0, 0, 0));
+        let none = ["--query.memory-budget=0", "--query.total-memory-budget=0"];
+        assert_eq!(of(&none, Some(100 << 30)), (0, 0, 35 * gib, 15 * gib));
+        let flags = ["--storage.tsdb.memory-budget=3MB", "--scrape.memory-budget=0"];
+        assert_eq!(of(&flags, Some(100 << 30)), (20 * gib, 40 * gib, 3 << 20, 0));
     }
 
     #[test]

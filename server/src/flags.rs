@@ -74,6 +74,15 @@ pub struct Options {
     /// Prefix of all paths; the external URL's path if not given.
     #[arg(long = "web.route-prefix")]
     pub web_route_prefix: Option<String>,
+    /// Longest time for a request to come, and between two requests on a connection.
+    #[arg(long = "web.read-timeout", default_value = "5m")]
+    pub web_read_timeout: Millis,
+    /// Longest time that a client may leave its answer unread.
+    #[arg(long = "web.write-timeout", default_value = "1m")]
+    pub web_write_timeout: Millis,
+    /// Most connections at once, over all addresses; further ones wait.
+    #[arg(long = "web.max-connections", default_value_t = 512)]
+    pub web_max_connections: usize,
     /// Enable shutdown and reload via HTTP.
     #[arg(long = "web.enable-lifecycle")]
     pub web_enable_lifecycle: bool,
@@ -139,6 +148,14 @@ pub struct Options {
     /// A JSON file of the blocks that were uploaded, as Thanos writes it: new blocks are compacted only once they stand in it.
     #[arg(long = "storage.tsdb.delay-compact-file.path")]
     pub delay_compact_file: Option<PathBuf>,
+    /// Most memory that the head may hold: over it, new series are refused while known ones go on. A bit more than a third (35 %) of what
+    /// the process may have if not given; 0: no bound.
+    #[arg(long = "storage.tsdb.memory-budget")]
+    pub head_memory_budget: Option<Bytes>,
+    /// Most memory that bodies of scrapes and of remote writes may hold together until they are stored; no single one may be longer. 15 %
+    /// of what the process may have if not given; 0: no bound.
+    #[arg(long = "scrape.memory-budget")]
+    pub scrape_memory_budget: Option<Bytes>,
     /// Longest look back for a sample in expressions.
     #[arg(long = "query.lookback-delta", default_value = "5m")]
     pub query_lookback_delta: Millis,
@@ -203,10 +220,6 @@ struct Unused {
     auto_gomemlimit_ratio: Option<f64>,
     #[arg(long = "web.config.file")]
     web_config_file: Option<PathBuf>,
-    #[arg(long = "web.read-timeout")]
-    web_read_timeout: Option<Millis>,
-    #[arg(long = "web.max-connections")]
-    web_max_connections: Option<usize>,
     #[arg(long = "web.max-notifications-subscribers")]
     web_max_notifications_subscribers: Option<usize>,
     #[arg(long = "web.user-assets")]

@@ -7,6 +7,7 @@ mod api;
 mod budget;
 mod features;
 mod flags;
+mod gate;
 mod metrics;
 mod reload;
 mod storage;
@@ -19,6 +20,7 @@ use arc_swap::ArcSwap;
 use reload::{Loaded, ReloadRequest};
 use runtime::clock::SharedClock;
 use runtime::metrics::Registry;
+use runtime::room::Room;
 use runtime::{CancellationToken, Stage, Supervisor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +58,7 @@ pub(crate) struct State {
     registry: Registry,
     metrics: metrics::Metrics,
     db: Arc<tsdb::Db>,
-    engine: promql::Engine,
+    engine: Arc<promql::Engine>,
     features: features::Features,
     /// Most bytes that one query may hold; 0: no bound.
     query_budget: usize,
@@ -64,7 +66,10 @@ pub(crate) struct State {
     scrape: Arc<scrape::ScrapeManager>,
     config: ArcSwap<Loaded>,
     reloads: mpsc::Sender<ReloadRequest>,
-    write_refs: api::RefCache,
+    write_refs: Arc<api::RefCache>,
+    gate: Arc<gate::Gate>,
+    /// Memory for bodies of scrapes and remote writes.
+    bodies: Room,
     cors_origin: model::regex::Regex,
     stop: CancellationToken,
     web: Stage,
@@ -94,8 +99,7 @@ pub async fn start(
     options.check_web_config()?;
     features::report(&options.enable_feature);
     let features = features::Features::of(&options.enable_feature);
-    let (query_budget, all_budget) = (options.query_memory_budget, options.query_total_memory_budget);
-    let budgets = budget::Budgets::new(query_budget.map(|b| b.0), all_budget.map(|b| b.0), budget::memory());
+    let budgets = budget::Budgets::new(&options, budget::memory());
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
         .map_err(|e| Error::Flag { flag: "web.cors.origin", why: e.to_string() })?;
 
@@ -115,7 +119,7 @@ pub async fn start(
         storage::options(&options, &first.config().storage),
         clock.clone(),
     )?;
-    let engine = promql::Engine::new(promql::EngineOptions {
+    let engine = Arc::new(promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: options.query_lookback_delta.0,
         max_samples: options.query_max_samples,
         memory_budget: budgets.all,
@@ -123,17 +127,27 @@ pub async fn start(
         use_start_timestamps: features.use_start_timestamps,
         type_and_unit_labels: features.type_and_unit_labels,
         ..promql::EngineOptions::default()
-    });
-    let appendable = Arc::new(adapters::TsdbAppendable(db.clone()));
-    let scrape =
-        Arc::new(scrape::ScrapeManager::new(scrape_stage.clone(), appendable, clock.clone(), &registry));
+    }));
+    let bodies = Room::new(budgets.bodies);
+    let write_refs = Arc::new(api::RefCache::default());
+    let sizes = adapters::Remembered { db: db.clone(), scrape: Arc::default(), write: write_refs.clone() };
+    let scraper = sizes.scrape.clone();
+    let gate = gate::Gate::new(budgets.head, Box::new(sizes), clock.clone());
+    let appendable = Arc::new(adapters::TsdbAppendable { db: db.clone(), gate: gate.clone() });
+    let (stage, room) = (scrape_stage.clone(), bodies.clone());
+    let scrape = Arc::new(scrape::ScrapeManager::new(stage, appendable, clock.clone(), &registry, room));
+    let _ = scraper.set(Arc::downgrade(&scrape));
     scrape.set_timestamp_tolerance(if options.keep_timestamps { 0 } else { options.timestamp_tolerance.0 });
     let (discovery, groups) = discovery::DiscoveryManager::new(discovery_stage.clone(), clock.clone());
 
     let (reloads, requests) = mpsc::channel(RELOAD_CAPACITY);
     let state = Arc::new(State {
         query_slots: Arc::new(Semaphore::new(options.query_max_concurrency.max(1))),
-        metrics: metrics::Metrics::register(&registry, &db, &clock),
+        metrics: metrics::Metrics::register(
+            &registry,
+            &metrics::Parts { db: &db, gate: &gate, bodies: &bodies, engine: &engine },
+            &clock,
+        ),
         options,
         flags,
         started_ms: clock.now_ms(),
@@ -146,7 +160,9 @@ pub async fn start(
         scrape,
         config: ArcSwap::from_pointee(Loaded::default()),
         reloads,
-        write_refs: api::RefCache::default(),
+        write_refs,
+        gate,
+        bodies,
         cors_origin,
         stop: supervisor.stop_token(),
         web: web.clone(),
@@ -155,11 +171,21 @@ pub async fn start(
     let inputs = reload::Inputs { source, first, discovery, groups, requests };
     reload::run(&state, inputs, &discovery_stage)?;
     let mut addresses = Vec::new();
+    let millis = |flag: Millis| Duration::from_millis(flag.0.max(0) as u64);
+    let limits = runtime::http::Limits {
+        patience: runtime::http::Patience {
+            read: millis(state.options.web_read_timeout),
+            write: millis(state.options.web_write_timeout),
+        },
+        connections: Some(Arc::new(Semaphore::new(
+            state.options.web_max_connections.clamp(1, Semaphore::MAX_PERMITS),
+        ))),
+    };
     for listener in listeners {
         addresses.extend(listener.local_addr());
-        let (router, stop) = (web::router(state.clone()), web.token());
+        let (router, stop, limits) = (web::router(state.clone()), web.token(), limits.clone());
         web.essential("http", async move {
-            if let Err(error) = runtime::http::serve(listener, router, stop).await {
+            if let Err(error) = runtime::http::serve_within(listener, router, stop, limits).await {
                 tracing::error!(%error, "HTTP server ended");
             }
         });

@@ -1,11 +1,21 @@
 //! The server's own metrics, under the original's names so that its dashboards and alerts work.
 
+use crate::gate::{Gate, Standing};
 use parking_lot::Mutex;
 use runtime::clock::SharedClock;
 use runtime::metrics::{Counter, Gauge, Registry};
+use runtime::room::Room;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// What tells its figures when it is asked.
+pub(crate) struct Parts<'a> {
+    pub(crate) db: &'a Arc<tsdb::Db>,
+    pub(crate) gate: &'a Arc<Gate>,
+    pub(crate) bodies: &'a Room,
+    pub(crate) engine: &'a Arc<promql::Engine>,
+}
 
 /// Metrics that handlers change.
 pub(crate) struct Metrics {
@@ -16,7 +26,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Registers all, those of the database included.
-    pub(crate) fn register(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedClock) -> Self {
+    pub(crate) fn register(registry: &Registry, parts: &Parts<'_>, clock: &SharedClock) -> Self {
         registry
             .gauges(
                 "prometheus_build_info",
@@ -25,7 +35,8 @@ impl Metrics {
             )
             .with(&[crate::api::COMPATIBLE_VERSION, option_env!("PHAROS_REVISION").unwrap_or("unknown")])
             .set(1.0);
-        database(registry, db, clock);
+        database(registry, parts.db, clock);
+        memory(registry, parts);
         Metrics {
             remote_write_requests: registry
                 .counter("pharos_remote_write_received_requests_total", "Remote write requests received."),
@@ -209,6 +220,42 @@ fn oldest(time: Option<i64>) -> f64 {
 
 fn newest(time: Option<i64>) -> f64 {
     time.unwrap_or(i64::MIN) as f64
+}
+
+type Memory = fn(&Standing) -> f64;
+
+const MEMORY: &[(&str, &str, Memory)] = &[
+    ("pharos_tsdb_head_memory_bytes", "Memory of the head, and of what is remembered of its series.", |s| {
+        s.bytes as f64
+    }),
+    ("pharos_tsdb_head_memory_budget_bytes", "What that may be; 0: no bound.", |s| s.budget as f64),
+    (
+        "pharos_tsdb_head_memory_exceeded",
+        "Whether new series are refused, as the head is over its budget.",
+        |s| f64::from(u8::from(s.full)),
+    ),
+];
+
+/// What the budgets of the head, of bodies and of queries say of themselves.
+fn memory(registry: &Registry, Parts { gate, bodies, engine, .. }: &Parts<'_>) {
+    for (name, help, figure) in MEMORY {
+        let gate = Arc::clone(gate);
+        registry.gauge_fn(name, help, move || figure(&gate.standing()));
+    }
+    let gate = Arc::clone(gate);
+    let help = "Times a new series was refused, of scrapes and remote writes; again with each attempt.";
+    registry
+        .counter_fn("pharos_tsdb_head_series_refused_total", help, move || gate.standing().refused as f64);
+    let (taken, total) = (Room::clone(bodies), bodies.total().unwrap_or(0));
+    let help = "Memory of bodies of scrapes and remote writes that are under way, where it is bounded.";
+    registry.gauge_fn("pharos_bodies_memory_bytes", help, move || taken.taken() as f64);
+    let help = "What that may be; 0: no bound.";
+    registry.gauge_fn("pharos_bodies_memory_budget_bytes", help, move || total as f64);
+    let (held, total) = (Arc::clone(engine), engine.options().memory_budget);
+    let help = "Memory of running queries, and of their answers until they are read.";
+    registry.gauge_fn("pharos_queries_memory_bytes", help, move || held.held_bytes() as f64);
+    let help = "What that may be; 0: no bound.";
+    registry.gauge_fn("pharos_queries_memory_budget_bytes", help, move || total as f64);
 }
 
 type Limit = fn(&tsdb::Retention) -> f64;

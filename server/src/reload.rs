@@ -107,16 +107,37 @@ fn expand_environment(text: &str, variable: impl Fn(&str) -> Option<String>) -> 
     out + rest
 }
 
+/// A file with scrape jobs.
+struct JobFile {
+    name: String,
+    text: String,
+    /// Number of its first job among all.
+    first: usize,
+}
+
+impl JobFile {
+    /// The error with file, line and field.
+    fn place(&self, job: usize, error: &scrape::job::Error) -> String {
+        let dot = if error.cause.field.is_empty() { "" } else { "." };
+        let path = format!("scrape_configs[{}]{dot}{}", job - self.first, error.cause.field);
+        let line =
+            config::prometheus::line_of(&self.text, &path).map(|l| format!(":{l}")).unwrap_or_default();
+        format!("{}{line}: {path}: {} (job {:?})", self.name, error.cause.reason, error.job)
+    }
+}
+
 /// `dir` is where relative paths begin.
 fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, String> {
     let mut config = Config::parse(text, name).map_err(|e| e.to_string())?;
+    let mut files = vec![JobFile { name: name.to_owned(), text: text.to_owned(), first: 0 }];
     for pattern in config.scrape_config_files.clone() {
-        let mut files = discovery::file::matching(&dir.join(pattern).display().to_string());
-        files.sort();
-        for file in files {
-            config
-                .add_scrape_config_file(&read(&file)?, &file.display().to_string())
-                .map_err(|e| e.to_string())?;
+        let mut more = discovery::file::matching(&dir.join(pattern).display().to_string());
+        more.sort();
+        for file in more {
+            let (text, name) = (read(&file)?, file.display().to_string());
+            let first = config.scrape_configs.len();
+            config.add_scrape_config_file(&text, &name).map_err(|e| e.to_string())?;
+            files.push(JobFile { name, text, first });
         }
     }
     config.expand_external_labels(|name| std::env::var(name).ok());
@@ -124,9 +145,18 @@ fn parse(text: &str, name: &str, dir: &Path, now_ms: i64) -> Result<Prepared, St
     for what in config.unsupported() {
         tracing::warn!(what, "this part of the configuration has no effect yet");
     }
-    let jobs = Job::all(&config.scrape_configs, &config.global).map_err(|e| format!("{name}: {e}"))?;
+    let jobs = Job::all(&config.scrape_configs, &config.global).map_err(|e| {
+        let at = config.scrape_configs.iter().position(|job| job.job_name == e.job).unwrap_or_default();
+        match files.iter().rev().find(|file| file.first <= at) {
+            Some(file) => file.place(at, &e),
+            None => e.to_string(),
+        }
+    })?;
     Ok(Prepared { config, jobs, read_ms: now_ms })
 }
+
+/// How often a series gets a sample where no job says it: what is written from outside.
+const DEFAULT_INTERVAL_MS: i64 = 15_000;
 
 /// Puts a configuration into force: scraping first, so that a job is known when its first targets arrive.
 fn apply(state: &State, discovery: &DiscoveryManager, prepared: Prepared) {
@@ -134,6 +164,10 @@ fn apply(state: &State, discovery: &DiscoveryManager, prepared: Prepared) {
     state.db.set_retention(crate::storage::retention(&state.options, &config.storage));
     state.db.set_out_of_order_window(crate::storage::out_of_order_window(&config.storage));
     state.db.set_exemplar_limit(crate::storage::exemplar_limit(&state.options, &config.storage));
+    let mut intervals: Vec<i64> = jobs.iter().map(|job| job.interval_ms).collect();
+    intervals.sort_unstable();
+    let usual = intervals.get(intervals.len() / 2).copied().unwrap_or(DEFAULT_INTERVAL_MS);
+    state.gate.expect(usual, state.options.min_block_duration.0, state.options.samples_per_chunk);
     state.scrape.apply(jobs);
     discovery.apply(config.scrape_configs.iter().map(|job| (job.job_name.clone(), job.sd.clone())).collect());
     state.metrics.config_loaded(true, read_ms);

@@ -200,6 +200,11 @@ section! {
     }
 }
 
+/// The line of a field in a text, or of the part of its path that stands there; none where the text is no YAML.
+pub fn line_of(text: &str, path: &str) -> Option<usize> {
+    Node::parse(text).ok().map(|node| node.line_of(path))
+}
+
 fn located(error: crate::yaml::Error, file: &str) -> Error {
     Error { file: file.to_owned(), line: Some(error.line), field: error.path, message: error.message }
 }

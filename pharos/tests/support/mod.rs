@@ -31,9 +31,23 @@ impl Server {
 
     /// Starts a server on what is there already.
     pub fn restart(dir: &Path, flags: &[&str]) -> Server {
+        let mut server = Server::with_log(dir, flags, LOG_CAPACITY);
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts a server whose log is read up to the line that says that it is ready, and then no further.
+    pub fn with_unread_log(dir: &Path) -> Server {
+        // the reader's thread hands over a line only when the test takes it
+        let mut server = Server::with_log(dir, &[], 0);
+        server.wait_until_ready();
+        server
+    }
+
+    fn with_log(dir: &Path, flags: &[&str], capacity: usize) -> Server {
         let mut child = command(dir, flags).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (lines, log) = sync_channel(LOG_CAPACITY);
+        let (lines, log) = sync_channel(capacity);
         std::thread::spawn(move || {
             for line in stderr.lines() {
                 let Ok(line) = line else { return };
@@ -42,12 +56,14 @@ impl Server {
                 }
             }
         });
-        let mut server = Server { child, log, seen: String::new(), address: ([127, 0, 0, 1], 0).into() };
-        let ready = server.wait_for_log("ready to receive web requests");
+        Server { child, log, seen: String::new(), address: ([127, 0, 0, 1], 0).into() }
+    }
+
+    fn wait_until_ready(&mut self) {
+        let ready = self.wait_for_log("ready to receive web requests");
         let port =
             ready.split("127.0.0.1:").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap();
-        server.address.set_port(port.parse().unwrap());
-        server
+        self.address.set_port(port.parse().unwrap());
     }
 
     /// The next line of the log that contains a text.
@@ -179,16 +195,15 @@ fn unchunk(mut body: &str) -> String {
     out
 }
 
-/// What a target does with a connection, after the request was read.
-pub type Behaviour = fn(&mut TcpStream) -> std::io::Result<()>;
-
-/// A target on loopback; lives as long as the test program.
-pub fn target(behave: Behaviour) -> SocketAddr {
+/// A target on loopback; lives as long as the test program. `behave` is what it does with a connection, after the request was read.
+pub fn target(behave: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+    let behave = std::sync::Arc::new(behave);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
+            let behave = behave.clone();
             std::thread::spawn(move || {
                 let mut line = String::new();
                 let mut reader = BufReader::new(stream.try_clone()?);

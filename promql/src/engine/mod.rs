@@ -14,6 +14,7 @@ mod context;
 mod eval;
 mod explain;
 mod finish;
+mod held;
 mod histogram_fn;
 mod hyperbolic;
 mod info;
@@ -35,6 +36,7 @@ mod window;
 
 pub(crate) use classic::{nearly, parse_bound};
 pub use explain::Explained;
+pub use held::Held;
 pub(crate) use kahan::Kahan;
 pub use options::{Cancel, EngineOptions, QueryOptions, Stopwatch};
 pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, StepStats, Value};
@@ -42,6 +44,7 @@ pub use result::{Points, QueryError, QueryResult, QueryStats, Sample, StepStats,
 use crate::ast::{Expr, ValueType};
 use crate::storage::Queryable;
 use context::{Ctx, FAR, MAX_STEPS, Size, Steps};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 /// Evaluates queries. Cheap to share; holds no state of a query.
@@ -49,7 +52,7 @@ use std::sync::atomic::AtomicUsize;
 pub struct Engine {
     options: EngineOptions,
     /// Bytes that all running queries hold.
-    used: AtomicUsize,
+    used: Arc<AtomicUsize>,
 }
 
 /// Deeper trees than this are evaluated on a thread of their own, with a stack to match.
@@ -60,7 +63,7 @@ const STACK_PER_LEVEL: usize = 64 << 10;
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Engine { options, used: AtomicUsize::new(0) }
+        Engine { options, used: Arc::default() }
     }
 
     /// The options it was made with.
@@ -80,7 +83,7 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
         check_time(at)?;
-        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (at, at, 0));
+        let ctx = Ctx::new(storage, expr, (&self.options, &*self.used), options, (at, at, 0));
         ctx.check_spans(expr)?;
         // a step of 1 ms is never taken
         let steps = Steps::new(at, 1, 1);
@@ -127,7 +130,7 @@ impl Engine {
             return Err(QueryError::BadData(format!("{n} steps are more than {MAX_STEPS}")));
         }
         let steps = Steps::new(start, step, n as usize);
-        let ctx = Ctx::new(storage, expr, (&self.options, &self.used), options, (start, end, step));
+        let ctx = Ctx::new(storage, expr, (&self.options, &*self.used), options, (start, end, step));
         ctx.check_spans(expr)?;
         ctx.would_hold(Size::columns(1, steps.n), "the steps of the query")?;
         let value = on_deep_stack(expr, || finish::range(&ctx, eval::eval(&ctx, expr, steps)?, steps))?;

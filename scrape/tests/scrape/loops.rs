@@ -5,6 +5,7 @@ use super::{Job, ScrapeManager, Storage, jobs, pairs};
 use discovery::TargetGroup;
 use runtime::clock::Clock;
 use runtime::metrics::Registry;
+use runtime::room::Room;
 use runtime::{Stage, clock};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,8 +41,13 @@ impl World {
     fn new(instances: &[&str]) -> Self {
         let clock = Arc::new(PausedClock(tokio::time::Instant::now()));
         let (storage, stage) = (Storage::default(), Stage::detached("scrape"));
-        let manager =
-            ScrapeManager::new(stage.clone(), Arc::new(storage.clone()), clock.clone(), &Registry::default());
+        let manager = ScrapeManager::new(
+            stage.clone(),
+            Arc::new(storage.clone()),
+            clock.clone(),
+            &Registry::default(),
+            Room::new(0),
+        );
         manager.apply(job());
         let world = World { manager, storage, stage, clock };
         world.discover(instances);

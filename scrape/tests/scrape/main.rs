@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
 mod loops;
+mod memory;
 mod support;
 
 use config::prometheus::Config;
@@ -10,6 +11,7 @@ use expect_test::{Expect, expect};
 use runtime::Stage;
 use runtime::clock::ManualClock;
 use runtime::metrics::Registry;
+use runtime::room::Room;
 use scrape::status::{ActiveTarget, Health};
 use scrape::{Job, ScrapeManager};
 use std::collections::HashMap;
@@ -33,12 +35,21 @@ fn jobs(job: &str) -> Vec<Job> {
 
 impl World {
     async fn new(job: &str, text: &str) -> Self {
+        World::within(job, text, Room::new(0)).await
+    }
+
+    async fn within(job: &str, text: &str, bodies: Room) -> Self {
         let exporter = Exporter::new(text).await;
         let (storage, registry) = (Storage::default(), Registry::default());
         let stage = Stage::detached("scrape");
         stage.token().cancel();
-        let manager =
-            ScrapeManager::new(stage, Arc::new(storage.clone()), ManualClock::at(1_000_000), &registry);
+        let manager = ScrapeManager::new(
+            stage,
+            Arc::new(storage.clone()),
+            ManualClock::at(1_000_000),
+            &registry,
+            bodies,
+        );
         manager.apply(jobs(job));
         let world = World { manager, storage, exporter, registry };
         world.discover(&[("team", "infra")]);

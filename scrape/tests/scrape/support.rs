@@ -20,6 +20,7 @@ struct Stored {
     commits: usize,
     looked_up: usize,
     full: bool,
+    most: Option<usize>,
 }
 
 struct Batch {
@@ -33,13 +34,14 @@ impl Appendable for Storage {
     }
 }
 
-impl Appender for Batch {
-    fn append(
+impl Batch {
+    fn take(
         &mut self,
         series: SeriesRef,
         labels: LazyLabels<'_>,
         t: i64,
         v: f64,
+        report: bool,
     ) -> Result<SeriesRef, AppendError> {
         let labels = &labels();
         let mut stored = self.storage.0.lock().unwrap();
@@ -48,6 +50,9 @@ impl Appender for Batch {
         } else {
             stored.looked_up += 1;
             let known = stored.series.iter().position(|(l, _)| l == labels);
+            if known.is_none() && !report && stored.most.is_some_and(|most| stored.series.len() >= most) {
+                return Err(AppendError::Full("no room".to_owned()));
+            }
             known.unwrap_or_else(|| {
                 stored.series.push((labels.clone(), Vec::new()));
                 stored.series.len() - 1
@@ -64,6 +69,28 @@ impl Appender for Batch {
         }
         self.samples.push((index, t, v));
         Ok(SeriesRef(index as u64 + 1))
+    }
+}
+
+impl Appender for Batch {
+    fn append(
+        &mut self,
+        series: SeriesRef,
+        labels: LazyLabels<'_>,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError> {
+        self.take(series, labels, t, v, false)
+    }
+
+    fn append_report(
+        &mut self,
+        series: SeriesRef,
+        labels: LazyLabels<'_>,
+        t: i64,
+        v: f64,
+    ) -> Result<SeriesRef, AppendError> {
+        self.take(series, labels, t, v, true)
     }
 
     fn append_histogram(
@@ -130,6 +157,11 @@ impl Storage {
     /// How many batches there were.
     pub fn commits(&self) -> usize {
         self.0.lock().unwrap().commits
+    }
+
+    /// Takes no new series beyond so many.
+    pub fn set_most(&self, most: Option<usize>) {
+        self.0.lock().unwrap().most = most;
     }
 
     /// Makes all commits fail, or not.

@@ -5,7 +5,6 @@
 
 use super::encode;
 use model::FloatHistogram;
-use model::histogram::Span;
 
 const UPPER_BELONGS: u8 = 0;
 const LOWER_BELONGS: u8 = 1;
@@ -37,47 +36,25 @@ fn buckets(h: &FloatHistogram) -> Vec<(u8, f64, f64, f64)> {
     let mut all = Vec::new();
     // the zero bucket covers what lies within its threshold
     let outside = |v: f64| if h.uses_custom_buckets() { v } else { v.max(h.zero_threshold) };
-    for (index, count) in indexed(&h.negative_spans, &h.negative_buckets) {
-        all.push((LOWER_BELONGS, -bound(h, index), -outside(bound(h, index - 1)), count));
+    for (index, count) in h.negative() {
+        all.push((LOWER_BELONGS, -h.bound(index), -outside(h.bound(index - 1)), count));
     }
     all.reverse();
     if h.zero_count > 0.0 && !h.uses_custom_buckets() {
         all.push((BOTH_BELONG, -h.zero_threshold, h.zero_threshold, h.zero_count));
     }
-    for (index, count) in indexed(&h.positive_spans, &h.positive_buckets) {
+    for (index, count) in h.positive() {
         // the lowest custom bucket reaches down to -Inf, and includes it
         let rule = if h.uses_custom_buckets() && index == 0 { BOTH_BELONG } else { UPPER_BELONGS };
-        all.push((rule, outside(bound(h, index - 1)), bound(h, index), count));
+        all.push((rule, outside(h.bound(index - 1)), h.bound(index), count));
     }
-    all.retain(|(.., count)| *count != 0.0);
     all
-}
-
-/// The index of each bucket, and its count.
-fn indexed<'a>(spans: &'a [Span], counts: &'a [f64]) -> impl Iterator<Item = (i32, f64)> + 'a {
-    let mut next = 0i32;
-    let indexes = spans.iter().flat_map(move |span| {
-        let first = next.saturating_add(span.offset);
-        next = first.saturating_add(span.length as i32);
-        first..next
-    });
-    indexes.zip(counts.iter().copied())
-}
-
-/// The upper bound of a bucket: 2^(index · 2^-schema), or as given for custom buckets.
-fn bound(h: &FloatHistogram, index: i32) -> f64 {
-    if h.uses_custom_buckets() {
-        return match usize::try_from(index) {
-            Ok(i) => h.custom_values.get(i).copied().unwrap_or(f64::INFINITY),
-            Err(_) => f64::NEG_INFINITY,
-        };
-    }
-    (f64::from(index) * f64::from(-h.schema).exp2()).exp2()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::histogram::Span;
 
     #[test]
     fn exponential_and_zero_buckets() {

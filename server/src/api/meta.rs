@@ -63,7 +63,7 @@ pub(super) async fn series(Shared(state): Shared<Arc<State>>, params: Params) ->
     warnings.extend(querier.warnings());
     let mut data = String::new();
     encode::list(&mut data, &found, encode::labels);
-    Ok(Success { warnings, ..Success::new(data) })
+    Success { warnings, ..Success::new(data) }.counted(&state)
 }
 
 /// The union over all selectors; over everything where there are none.
@@ -90,7 +90,7 @@ pub(super) async fn label_names(Shared(state): Shared<Arc<State>>, params: Param
     let limit = params.limit()?;
     let querier = state.db.querier();
     let found = union(&selectors(&params)?, |matchers| querier.label_names(matchers, start, end, 0))?;
-    Ok(names(found, limit, querier.warnings()))
+    names(found, limit, querier.warnings()).counted(&state)
 }
 
 /// `GET /api/v1/label/NAME/values`.
@@ -107,7 +107,7 @@ pub(super) async fn label_values(
     let limit = params.limit()?;
     let querier = state.db.querier();
     let found = union(&selectors(&params)?, |matchers| querier.label_values(&name, matchers, start, end, 0))?;
-    Ok(names(found, limit, querier.warnings()))
+    names(found, limit, querier.warnings()).counted(&state)
 }
 
 fn names(mut found: Vec<String>, limit: usize, storage_warnings: Vec<String>) -> Success {

@@ -6,6 +6,7 @@ mod error;
 mod exemplars;
 mod histogram;
 mod meta;
+mod multipart;
 mod params;
 mod query;
 mod stats;
@@ -21,6 +22,8 @@ use crate::State;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use promql::engine::Held;
 use std::sync::Arc;
 
 /// All routes, relative to `/api/v1`.
@@ -58,6 +61,20 @@ pub(crate) struct Success {
     body: String,
     warnings: Vec<String>,
     infos: Vec<String>,
+    /// The memory of the answer, until its client has it.
+    held: Option<Held>,
+}
+
+/// An answer on its way.
+struct Answer {
+    body: String,
+    _held: Option<Held>,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
 }
 
 impl Success {
@@ -67,13 +84,23 @@ impl Success {
         // also room for the end, with most annotations
         let mut body = String::with_capacity(BEGIN.len() + bytes + 256);
         body.push_str(BEGIN);
-        Success { body, warnings: Vec::new(), infos: Vec::new() }
+        Success { body, warnings: Vec::new(), infos: Vec::new(), held: None }
     }
 
     fn new(data: String) -> Self {
         let mut success = Success::begin(data.len());
         success.body.push_str(&data);
         success
+    }
+
+    /// Counts the answer among what all queries may hold, until its client has it.
+    ///
+    /// # Errors
+    /// Where there is no room for it now.
+    fn counted(mut self, state: &State) -> Result<Self, ApiError> {
+        let held = state.engine.hold(self.body.len(), query::ANSWER);
+        self.held = Some(held.map_err(|e| ApiError::new(ErrorType::Execution, e))?);
+        Ok(self)
     }
 
     fn json(data: &impl serde::Serialize) -> Result<Self, ApiError> {
@@ -93,7 +120,8 @@ impl IntoResponse for Success {
             }
         }
         body.push('}');
-        ([(http::header::CONTENT_TYPE, "application/json")], body).into_response()
+        let answer = Bytes::from_owner(Answer { body, _held: self.held });
+        ([(http::header::CONTENT_TYPE, "application/json")], axum::body::Body::from(answer)).into_response()
     }
 }
 

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Limited};
 /// Forms are queries and selectors: what exceeds this is a mistake or an attack.
 const MAX_FORM_BYTES: usize = 10 << 20;
 
-/// The parameters of a request in their order: those of the body before those of the URL.
+/// The parameters of a request in their order: those of the body before those of the URL, and those of a multipart body behind them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
@@ -17,19 +17,24 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let mut pairs = Vec::new();
-        let form = parts
-            .headers
-            .get(http::header::CONTENT_TYPE)
-            .is_some_and(|t| t.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-        if form {
-            let bytes = Limited::new(body, MAX_FORM_BYTES)
+        let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|t| t.to_str().ok()).unwrap_or("");
+        let is = |form: &str| kind.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form));
+        let multipart = is("multipart/form-data");
+        let mut bytes = bytes::Bytes::new();
+        if multipart || is("application/x-www-form-urlencoded") {
+            bytes = Limited::new(body, MAX_FORM_BYTES)
                 .collect()
                 .await
                 .map_err(|e| ApiError::new(ErrorType::BadData, format!("error parsing form values: {e}")))?
                 .to_bytes();
+        }
+        if !multipart {
             pairs.extend(decode(&bytes));
         }
         pairs.extend(decode(parts.uri.query().unwrap_or("").as_bytes()));
+        if multipart {
+            pairs.extend(super::multipart::fields(kind, &bytes));
+        }
         Ok(Params(pairs))
     }
 }

@@ -6,7 +6,7 @@ use super::{ApiResult, Success, encode};
 use crate::State;
 use crate::adapters::TsdbQueryable;
 use axum::extract::State as Shared;
-use promql::engine::{Cancel, Points, Sample};
+use promql::engine::{Cancel, Held, Points, Sample};
 use promql::{QueryError, QueryOptions, QueryResult, Stopwatch, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,10 @@ async fn evaluate(
             let began = owned.clock.monotonic();
             let result = run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)?;
             let took = owned.clock.monotonic().saturating_sub(began);
-            Ok(answer(&stats, Done { result, waited: began.saturating_sub(asked), took }))
+            // while it is written, the value and its JSON are both there
+            let extent = Extent::of(&result.value);
+            let held = owned.engine.hold(extent.memory() + extent.json(), ANSWER)?;
+            Ok(answer(&stats, &extent, Done { result, held, waited: began.saturating_sub(asked), took }))
         });
         work.await.map_err(|e| ApiError::new(ErrorType::Internal, format!("query ended abnormally: {e}")))
     };
@@ -136,12 +139,13 @@ async fn evaluate(
 /// A query's result, and how long it waited and took.
 struct Done {
     result: QueryResult,
+    held: Held,
     waited: Duration,
     took: Duration,
 }
 
-fn answer(stats: &str, done: Done) -> Success {
-    let mut success = Success::begin(size(&done.result.value));
+fn answer(stats: &str, extent: &Extent, done: Done) -> Success {
+    let mut success = Success::begin(extent.json());
     let out = &mut success.body;
     data(out, &done.result.value);
     let mut warnings = Vec::new();
@@ -163,18 +167,57 @@ fn answer(stats: &str, done: Done) -> Success {
     }
     out.push('}');
     warnings.extend(done.result.warnings);
-    Success { warnings, infos: done.result.infos, ..success }
+    let mut held = done.held;
+    held.shrink_to(success.body.len());
+    Success { warnings, infos: done.result.infos, held: Some(held), ..success }
 }
 
-/// About as many bytes as the value takes: an answer that grows is copied again and again.
-fn size(value: &Value) -> usize {
-    // a label's quotes, colon and comma; a point with a time of ten digits and a value of up to seventeen
-    let labels = |labels: &model::Labels| labels.packed_len() + 4 * labels.len() + 40;
-    const POINT: usize = 36;
-    match value {
-        Value::Scalar { .. } | Value::String { .. } => 64,
-        Value::Vector(series) => series.iter().map(|(l, ..)| labels(l) + POINT).sum(),
-        Value::Matrix(series) => series.iter().map(|(l, points)| labels(l) + POINT * points.len()).sum(),
+/// What an answer is called where there is no memory for it.
+pub(super) const ANSWER: &str = "the answer, which others have not read yet or which is large itself";
+
+/// How much there is of a value.
+struct Extent {
+    series: usize,
+    pairs: usize,
+    /// Bytes of all names and values of labels, or of a string.
+    text: usize,
+    floats: usize,
+    histograms: usize,
+}
+
+impl Extent {
+    fn of(value: &Value) -> Self {
+        let mut all = Extent { series: 0, pairs: 0, text: 0, floats: 0, histograms: 0 };
+        let mut add = |labels: &model::Labels, floats: usize, histograms: usize| {
+            all.series += 1;
+            all.pairs += labels.len();
+            all.text += labels.packed_len();
+            all.floats += floats;
+            all.histograms += histograms;
+        };
+        match value {
+            Value::Scalar { .. } => all.floats = 1,
+            Value::String { v, .. } => all.text = v.len(),
+            Value::Vector(series) => series.iter().for_each(|(labels, _, sample)| {
+                let float = usize::from(matches!(sample, Sample::Float(_)));
+                add(labels, float, 1 - float);
+            }),
+            Value::Matrix(series) => series
+                .iter()
+                .for_each(|(labels, points)| add(labels, points.timestamps.len(), points.histograms.len())),
+        }
+        all
+    }
+
+    /// About as many bytes as it takes as JSON: an answer that grows is copied again and again.
+    fn json(&self) -> usize {
+        // of a series its object; a label's quotes, colon and comma; a time of ten digits and a value of up to seventeen; some buckets
+        64 + 40 * self.series + 4 * self.pairs + self.text + 36 * self.floats + 1000 * self.histograms
+    }
+
+    /// About as many bytes as it takes itself.
+    fn memory(&self) -> usize {
+        100 * self.series + 2 * self.text + 16 * self.floats + 500 * self.histograms
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> A
             Ok(n) => n,
         },
     };
-    let stats = tokio::task::block_in_place(|| state.db.stats(limit));
+    let (stats, memory) = tokio::task::block_in_place(|| (state.db.stats(limit), state.gate.standing()));
     let top = |rows: &[tsdb::Stat]| -> Vec<serde_json::Value> {
         rows.iter().map(|row| json!({ "name": row.name, "value": row.value })).collect()
     };
@@ -85,6 +85,12 @@ pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> A
             "chunkCount": stats.chunk_count,
             "minTime": stats.min_time,
             "maxTime": stats.max_time,
+        },
+        "headMemory": {
+            "bytes": memory.bytes,
+            "budgetBytes": memory.budget,
+            "refusesNewSeries": memory.full,
+            "seriesRefused": memory.refused,
         },
         "seriesCountByMetricName": top(&stats.series_count_by_metric_name),
         "labelValueCountByLabelName": top(&stats.label_value_count_by_label_name),

@@ -9,20 +9,16 @@
 //! ```
 
 mod histogram;
+mod receive;
 
 use super::error::{ApiError, ErrorType};
 use crate::State;
+use crate::gate::Gate;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use model::{Labels, NativeHistogram};
 use std::hash::Hasher as _;
 use std::sync::Arc;
-
-/// A request larger than this is refused before it is read whole.
-const MAX_COMPRESSED_BYTES: usize = 32 << 20;
-/// Snappy compresses zeros 20 times and more: this bounds what a small request can unfold to.
-const MAX_DECODED_BYTES: usize = 128 << 20;
 
 /// A sample so far in the future is refused, as by the original: it would move the window of what can be written away from now.
 const MAX_AHEAD_MS: i64 = 10 * 60 * 1000;
@@ -260,8 +256,15 @@ struct Known {
 
 /// Some 250 bytes an entry: 32 MiB at most. Beyond, the cache starts anew: a slower write, nothing lost.
 const REF_CACHE_CAPACITY: usize = 1 << 17;
+/// Bytes of an entry, about.
+const REF_CACHE_ENTRY: usize = 250;
 
 impl RefCache {
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.read().len() * REF_CACHE_ENTRY
+    }
+
     fn get(&self, fingerprint: u64, series: &Series<'_>) -> u64 {
         self.0
             .read()
@@ -299,7 +302,16 @@ impl Outcome {
 }
 
 /// Appends all of a request. What is refused harms nothing else.
-fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8], now_ms: i64) -> Result<Outcome, ApiError> {
+///
+/// Series that are refused because the head is full are told with 400, as all that is refused for good: after any status that has
+/// senders try again, they would repeat the whole request, and the samples of known series behind it would wait for ever.
+fn append(
+    db: &tsdb::Db,
+    gate: &Gate,
+    cache: &RefCache,
+    body: &[u8],
+    now_ms: i64,
+) -> Result<Outcome, ApiError> {
     let latest = now_ms + MAX_AHEAD_MS;
     let bad = |e: Error| ApiError::new(ErrorType::BadData, e);
     let storage = |e: tsdb::AppendError| ApiError::new(ErrorType::Internal, e);
@@ -328,6 +340,12 @@ fn append(db: &tsdb::Db, cache: &RefCache, body: &[u8], now_ms: i64) -> Result<O
                         break;
                     }
                 };
+                if !gate.admits(0) && appender.reference_of(&labels).is_none() {
+                    let why = gate.refuse();
+                    outcome
+                        .refuse(series.len() - i, || format!("new series refused: {why}: series {labels}"));
+                    break;
+                }
                 result = series.append(i, &mut appender, 0, &labels);
             }
             match result {
@@ -384,11 +402,11 @@ pub(super) async fn handle(
     }
     let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).unwrap_or("");
     let kind = text("content-type");
-    if !kind.is_empty()
-        && (!kind.starts_with("application/x-protobuf") || kind.contains("io.prometheus.write.v2"))
-    {
-        let text =
-            format!("{kind:?} is not accepted: application/x-protobuf;proto=prometheus.WriteRequest\n");
+    if !receive::is_version_1(kind) {
+        // what senders of version 2 look for, to go on with version 1 where they can
+        let text = format!(
+            "{kind:?} is not accepted by this server: only prometheus.WriteRequest in application/x-protobuf is\n"
+        );
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
     let encoding = text("content-encoding");
@@ -396,18 +414,19 @@ pub(super) async fn handle(
         let text = format!("{encoding:?} encoding is not accepted: snappy\n");
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
-    let compressed = match Limited::new(body, MAX_COMPRESSED_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(e) => return (StatusCode::BAD_REQUEST, format!("{e}\n")).into_response(),
+    let (compressed, _held) = match receive::body(&state, &headers, body).await {
+        Ok(received) => received,
+        Err(refusal) => return refusal,
     };
     let result = tokio::task::block_in_place(|| {
         let bad = |e: &dyn std::fmt::Display| ApiError::new(ErrorType::BadData, format!("snappy: {e}"));
         let len = snap::raw::decompress_len(&compressed).map_err(|e| bad(&e))?;
-        if len > MAX_DECODED_BYTES {
-            return Err(bad(&format!("{len} bytes decoded exceed the limit of {MAX_DECODED_BYTES}")));
+        if len > receive::MAX_DECODED_BYTES {
+            let most = receive::MAX_DECODED_BYTES;
+            return Err(bad(&format!("{len} bytes decoded exceed the limit of {most}")));
         }
         let body = snap::raw::Decoder::new().decompress_vec(&compressed).map_err(|e| bad(&e))?;
-        append(&state.db, &state.write_refs, &body, state.clock.now_ms())
+        append(&state.db, &state.gate, &state.write_refs, &body, state.clock.now_ms())
     });
     state.metrics.remote_write_requests.inc();
     match result {

@@ -282,6 +282,11 @@ impl Appender {
         }
     }
 
+    /// The reference of the series with these labels; none where appending would make it.
+    pub fn reference_of(&self, labels: &Labels) -> Option<u64> {
+        self.head.index.read().find(labels).map(|id| self.head.reference(id))
+    }
+
     /// Appends a sample to the series of a reference; none where it is not known (any more): then [`Appender::append`] needs
     /// the labels. Refusals are as there.
     #[inline]

@@ -54,6 +54,10 @@ pub(crate) struct Index {
     scratch: Vec<u32>,
     /// How often series were removed.
     removals: u64,
+    /// Bytes of all values.
+    value_bytes: usize,
+    /// Pairs of all series together.
+    entries: usize,
 }
 
 /// Spreads the stored part of a hash over the bits that the table uses.
@@ -111,6 +115,7 @@ impl Index {
         let hash = short_hash(labels);
         self.by_labels.insert_unique(spread(hash), Hashed { hash, id }, |entry| spread(entry.hash));
         self.all.push(id);
+        self.entries += pairs.len();
         self.lists.push(id, pairs.iter().copied());
         self.scratch = pairs;
     }
@@ -131,6 +136,7 @@ impl Index {
             return pair;
         }
         let value: Arc<str> = value.into();
+        self.value_bytes += value.len();
         let new = Pair { name: name_id, value: value.clone(), series: Vec::new() };
         let id = match self.free_pairs.pop() {
             Some(id) => {
@@ -152,7 +158,9 @@ impl Index {
         let gone: FxHashSet<u32> = dead.iter().copied().collect();
         let mut touched: FxHashSet<u32> = FxHashSet::default();
         for id in dead {
-            touched.extend(self.lists.get(*id));
+            let pairs = self.lists.get(*id);
+            self.entries -= pairs.len();
+            touched.extend(pairs);
         }
         for id in dead {
             self.lists.remove(*id);
@@ -163,6 +171,7 @@ impl Index {
             pair.series.shrink_to(pair.series.len() + pair.series.len() / 4);
             if pair.series.is_empty() {
                 let value = std::mem::replace(&mut pair.value, Arc::from(""));
+                self.value_bytes -= value.len();
                 self.names[pair.name as usize].values.remove(&value);
                 self.free_pairs.push(pair_id);
             }
@@ -246,6 +255,18 @@ impl Index {
     /// How many series.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// Bytes of memory, about: what grows by doubling is taken at three quarters full.
+    pub(crate) fn bytes(&self) -> usize {
+        // of a pair: itself, its value behind two counts, the node of the tree, the least list of series
+        const PAIR: usize = size_of::<Pair>() * 4 / 3 + 16 + 40 + 16;
+        // of a series: its place in the table from label sets, and in the list of all
+        const SERIES: usize = (size_of::<Hashed>() + 1) * 4 / 3 + 4 * 4 / 3;
+        // in the series' own list, which is exact once its page is full, and in that of the pair
+        const ENTRY: usize = 4 + 4 * 4 / 3;
+        let pages = self.all.len() / super::series::PAGE_SLOTS * PairLists::PAGE_BYTES;
+        self.all.len() * SERIES + pages + self.entries * ENTRY + self.num_pairs() * PAIR + self.value_bytes
     }
 
     /// All series, rising.
@@ -363,13 +384,17 @@ mod tests {
         index.insert(3, &Labels::from_pairs([("c", "z")]));
         assert_eq!(index.labels(3).to_string(), r#"{c="z"}"#);
         assert_eq!(index.labels(1).to_string(), r#"{a="2"}"#);
+        assert_eq!((index.value_bytes, index.entries), (3, 3));
+        index.remove(&[1, 2, 3]);
+        assert_eq!((index.value_bytes, index.entries, index.bytes()), (0, 0, 0));
     }
 
     #[test]
     fn the_state_changes_with_the_series_that_matchers_find() {
         let mut index = index(&[&[("a", "1"), ("__name__", "x")], &[("a", "2"), ("__name__", "y")]]);
         let of = |index: &Index, matchers: &[Matcher]| index.state(matchers);
-        let (x, both) = ([Matcher::equal("__name__", "x")], [Matcher::new(MatchOp::Regex, "a", ".").unwrap()]);
+        let (x, both) =
+            ([Matcher::equal("__name__", "x")], [Matcher::new(MatchOp::Regex, "a", ".").unwrap()]);
         let named = [both[0].clone(), Matcher::equal("a", "1"), x[0].clone()];
         let before = [of(&index, &x), of(&index, &both), of(&index, &named)];
         index.insert(2, &Labels::from_pairs([("a", "3"), ("__name__", "y")]));

@@ -13,9 +13,11 @@ pub(crate) mod read;
 mod refs;
 pub(crate) mod replay;
 pub(crate) mod series;
+mod size;
 mod truncate;
 
 pub use appender::Appender;
+pub use size::HeadBytes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

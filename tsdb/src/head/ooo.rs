@@ -104,6 +104,16 @@ impl Series {
         chunks
     }
 
+    /// Bytes that it takes, its place among the others included.
+    fn heap_bytes(&self) -> usize {
+        let data = |c: &FullChunk| match &c.data {
+            FullData::Memory(_, data) => data.capacity() + size_of::<Vec<u8>>() + 16,
+            FullData::File(_) => 0,
+        };
+        let full = self.full.capacity() * size_of::<FullChunk>() + self.full.iter().map(data).sum::<usize>();
+        size_of::<Series>() + 32 + self.open.capacity() * size_of::<(i64, i64, Value)>() + full
+    }
+
     /// First and last time.
     fn times(&self) -> Option<(i64, i64)> {
         let chunks = self.full.iter().map(|c| (c.mint, c.maxt));
@@ -170,6 +180,15 @@ impl OutOfOrder {
     pub(super) fn num_chunks(&self) -> u64 {
         let count = |s: &Series| s.full.len() as u64 + u64::from(!s.open.is_empty());
         if self.any() { self.series.read().values().map(|s| count(s)).sum() } else { 0 }
+    }
+
+    /// Bytes of memory, estimated from some of the series.
+    pub(super) fn bytes(&self) -> usize {
+        const SAMPLED: usize = 2048;
+        let all = self.series.read();
+        let sampled = all.values().take(SAMPLED);
+        let (count, bytes) = sampled.fold((0, 0), |(n, bytes), s| (n + 1, bytes + s.heap_bytes()));
+        if count == 0 { 0 } else { bytes * all.len() / count }
     }
 
     /// Adds a sample; its start (0: unknown) is left out where the chunks have no room for it.

@@ -31,6 +31,9 @@ fn split(id: u32) -> (u32, usize) {
 }
 
 impl PairLists {
+    /// Bytes of memory that a page takes beside the pairs themselves.
+    pub(super) const PAGE_BYTES: usize = (size_of::<(u32, Page)>() + 1) * 4 / 3 + 16;
+
     /// The pairs of a series; empty where it is not there.
     pub(crate) fn get(&self, id: u32) -> &[u32] {
         let (page, slot) = split(id);

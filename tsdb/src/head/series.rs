@@ -367,6 +367,22 @@ impl Chain {
         self.full.len() + usize::from(self.open_min().is_some())
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let in_memory = |c: &FullChunk| match &c.data {
+            FullData::Memory(_, data) => data.capacity() + size_of::<Vec<u8>>() + 16,
+            FullData::File(_) => 0,
+        };
+        let own = match &self.open {
+            Open::Float(_) => 0,
+            Open::Float2(_) => size_of::<Xor2Chunk>(),
+            // with the newest histogram, whose buckets are about what they take in the chunk at most
+            Open::Histogram(open) => size_of::<OpenHistogram>() + open.chunk.bytes().len(),
+        };
+        let full = self.full.capacity() * size_of::<FullChunk>();
+        full + self.full.iter().map(in_memory).sum::<usize>() + own + self.open_chunk().1.len()
+    }
+
     /// Drops the chunks that end before `mint`; the newest sample is remembered.
     pub(crate) fn truncate(&mut self, mint: i64) {
         self.full.retain(|c| c.maxt >= mint);

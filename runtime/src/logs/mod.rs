@@ -1,6 +1,12 @@
 //! Logs: one line an event, logfmt or JSON, to standard error.
 
+mod queue;
+
+use queue::Queue;
 use std::fmt::Write as _;
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -29,14 +35,74 @@ pub fn init(level: &str, format: Format) -> Result<(), String> {
         "warn,pharos={level},server={level},agent={level},operator={level},scrape={level},discovery={level},\
          tsdb={level},promql={level},runtime={level},config={level}"
     );
+    let queue = Queue::start(io::stderr(), move |dropped| {
+        let (now, why) = (jiff::Timestamp::now(), "nobody read the log");
+        match format {
+            Format::Logfmt => format!(
+                "time={now:.3} level=WARN source={} msg=\"log lines dropped\" dropped={dropped} why={why:?}\n",
+                module_path!()
+            ),
+            Format::Json => format!(
+                "{{\"time\":\"{now:.3}\",\"level\":\"WARN\",\"source\":{:?},\"msg\":\"log lines dropped\",\"dropped\":{dropped},\"why\":{why:?}}}\n",
+                module_path!()
+            ),
+        }
+    });
+    let queue = queue.map_err(|e| format!("cannot start the thread that writes the log: {e}"))?;
+    if QUEUE.set(queue).is_err() {
+        return Err("logging is on already".to_owned());
+    }
+    flush_on_panic();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_writer(|| ToQueue)
         // where nobody reads the log any more, saying so there would end the process
         .log_internal_errors(false)
         .event_format(Lines(format))
         .try_init()
         .map_err(|e| e.to_string())
+}
+
+/// The process's log.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Puts whole lines into the queue: what the formatter makes of one event is written at once.
+struct ToQueue;
+
+impl io::Write for ToQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(queue) = QUEUE.get() {
+            queue.put(line);
+        }
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The end of the process waits so long for a reader of the log.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Waits until all lines are written, for two seconds at most: to be called before the process ends.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_PATIENCE);
+    }
+}
+
+/// Lines that were dropped since the start, as nobody read the log.
+pub fn dropped() -> u64 {
+    QUEUE.get().map_or(0, Queue::dropped)
+}
+
+/// A panic may end the process: what led to it is written before.
+fn flush_on_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        flush();
+        before(info);
+    }));
 }
 
 struct Lines(Format);
