@@ -7,9 +7,12 @@ use model::{Histogram, MatchOp, Matcher, NativeHistogram};
 use runtime::clock::ManualClock;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
+use tsdb::block::Block;
 use tsdb::chunk::{
     DenseEncoder, HistogramChunk, Xor2Chunk, XorChunk, decode_native, decode_xor, decode_xor2,
 };
+use tsdb::disk::RealDisk;
 use tsdb::{Db, Options};
 
 const START: i64 = 1_700_000_000_000 / 7_200_000 * 7_200_000;
@@ -146,6 +149,47 @@ fn matcher(op: MatchOp, name: &str, value: &str) -> Matcher {
     Matcher::new(op, name, value).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// The lists of a block's index, as they lie there.
+fn postings(c: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let db = history(&dir);
+    let place = db.dir().join(db.blocks()[0].ulid.to_string());
+    let block = Block::open(Arc::new(RealDisk), &place).unwrap_or_else(|e| panic!("{e}"));
+    let list = |name: &str, value: &str| block.postings(name, value).unwrap_or_else(|e| panic!("{e}"));
+    let mut group = c.benchmark_group("postings");
+    group.bench_function("find", |b| b.iter(|| list("__name__", "container_metric_07_total").len()));
+    let all = block.all_postings().unwrap_or_else(|e| panic!("{e}"));
+    group.throughput(Throughput::Elements(all.len() as u64));
+    group.bench_function("walk", |b| b.iter(|| all.map(|series| u64::from(series.0)).sum::<u64>()));
+    let short = list("__name__", "container_metric_07_total");
+    group.throughput(Throughput::Elements(short.len() as u64));
+    group.bench_function("seek", |b| {
+        b.iter(|| {
+            let mut all = all;
+            short
+                .filter(|series| {
+                    all.seek(*series);
+                    all.peek() == Some(*series)
+                })
+                .count()
+        });
+    });
+    group.throughput(Throughput::Elements(block.num_label_values("pod") as u64));
+    group.bench_function("values", |b| {
+        b.iter(|| {
+            let mut found = Vec::new();
+            let matches = |value: &str| value.ends_with('7');
+            block.postings_matching("pod", "", matches, &mut found).map(|()| found.len())
+        });
+    });
+    let mut chunks = Vec::new();
+    group.throughput(Throughput::Elements(short.len() as u64));
+    group.bench_function("series", |b| {
+        b.iter(|| short.filter(|series| block.series(*series, &mut chunks).is_ok()).count());
+    });
+    group.finish();
+}
+
 fn selections(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
     let db = history(&dir);
@@ -227,5 +271,17 @@ fn appends(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, chunks, chunks2, histograms, selections, appends);
+/// Short runs: all of them take under four minutes.
+fn config() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500))
+        .sample_size(30)
+}
+
+criterion_group! {
+    name = benches;
+    config = config();
+    targets = chunks, chunks2, histograms, postings, selections, appends
+}
 criterion_main!(benches);

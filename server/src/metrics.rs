@@ -111,12 +111,14 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("pharos_tsdb_duplicate_samples_total", "Samples refused as another value at the same time.", |m| {
         &m.duplicates
     }),
-    ("prometheus_tsdb_wal_corruptions_total", "Damaged places met in the write-ahead log.", |m| {
-        &m.wal_corruptions
-    }),
+    (
+        "prometheus_tsdb_wal_corruptions_total",
+        "Damaged, unreadable or missing parts of the write-ahead log.",
+        |m| &m.wal_corruptions,
+    ),
     (
         "prometheus_tsdb_mmap_chunk_corruptions_total",
-        "Damaged chunks met in head chunk files when a block was cut.",
+        "Damaged chunks met in head chunk files when a block was cut, and what of their directory could not be used.",
         |m| &m.head_chunk_corruptions,
     ),
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
@@ -166,7 +168,11 @@ const COUNTERS: &[(&str, &str, Count)] = &[
     ("prometheus_tsdb_size_retentions_total", "Blocks removed because of the size limit.", |m| {
         &m.retention_size_deletions
     }),
-    ("pharos_tsdb_blocks_damaged_total", "Blocks that could not be opened.", |m| &m.blocks_damaged),
+    (
+        "pharos_tsdb_blocks_damaged_total",
+        "Blocks that could not be opened, or only without what is deleted of them.",
+        |m| &m.blocks_damaged,
+    ),
 ];
 
 type Size = fn(&tsdb::Sizes) -> f64;

@@ -10,7 +10,11 @@ use rayon::prelude::*;
 use crate::block::{self, Block};
 use crate::disk::{self, Disk};
 use crate::error::Error;
+use crate::head::start::or_without;
 use crate::stats::Metrics;
+
+/// What a block's file of deletions is called.
+const TOMBSTONES: &str = "tombstones";
 
 /// Opens all blocks of a directory, by their first time. A damaged block is set aside, one that cannot be read is left
 /// alone; both are logged and counted. What an interrupted compaction or removal left is removed: half-written blocks, and
@@ -20,14 +24,14 @@ pub(crate) fn open_all(
     dir: &Path,
     metrics: &Metrics,
 ) -> Result<Vec<Arc<Block>>, Error> {
-    block::remove_leftovers(&**disk, dir)?;
+    or_without(block::remove_leftovers(&**disk, dir), "remove unfinished blocks");
     let dirs = block::list(&**disk, dir)?;
     for (_, dir) in &dirs {
         if let Err(error) = remove_half_written(&**disk, dir) {
             tracing::warn!(%error, block = %dir.display(), "cannot look for half-written files");
         }
     }
-    let opened: Vec<_> = dirs.par_iter().map(|(_, dir)| Block::open(disk.clone(), dir)).collect();
+    let opened: Vec<_> = dirs.par_iter().map(|(_, dir)| open(disk, dir, metrics)).collect();
     let mut blocks = Vec::new();
     let mut failed = Vec::new();
     for ((ulid, dir), block) in dirs.iter().zip(opened) {
@@ -40,23 +44,49 @@ pub(crate) fn open_all(
         blocks.iter().flat_map(|b| b.meta().compaction.parents.iter().map(|p| p.ulid)).collect();
     for (ulid, dir, error) in failed {
         if replaced.contains(&ulid) {
-            block::remove(&**disk, dir)?;
+            or_without(block::remove(&**disk, dir), "remove a block of which another was made");
             continue;
         }
         metrics.blocks_damaged.fetch_add(1, Relaxed);
         tracing::error!(%error, block = %dir.display(), "cannot open a block: its samples are missing");
         if matches!(error, block::Error::Corrupt { .. }) {
-            let aside = block::set_aside(&**disk, dir)?;
-            tracing::error!(aside = %aside.display(), "set a damaged block aside");
+            match block::set_aside(&**disk, dir) {
+                Ok(aside) => tracing::error!(aside = %aside.display(), "set a damaged block aside"),
+                Err(error) => tracing::error!(%error, "cannot set a damaged block aside"),
+            }
         }
     }
     let is_done = |b: &Block| b.meta().compaction.deletable || replaced.contains(&b.meta().ulid);
     for block in blocks.iter().filter(|b| is_done(b)) {
-        block::remove(&**disk, block.dir())?;
+        or_without(block::remove(&**disk, block.dir()), "remove a block that is done with");
     }
     blocks.retain(|b| !is_done(b));
     blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
     Ok(blocks)
+}
+
+/// Opens a block. Tombstones that are damaged or cannot be read are set aside, beside the block: all it holds can be read then, what was
+/// deleted of it too.
+fn open(disk: &Arc<dyn Disk>, dir: &Path, metrics: &Metrics) -> Result<Block, block::Error> {
+    let error = match Block::open(disk.clone(), dir) {
+        Err(error) if error.path() == Some(&dir.join(TOMBSTONES)) => error,
+        result => return result,
+    };
+    metrics.blocks_damaged.fetch_add(1, Relaxed);
+    let mut name = dir.as_os_str().to_owned();
+    name.push(format!(".{TOMBSTONES}"));
+    let aside = disk::free_name(&**disk, Path::new(&name), "corrupt");
+    disk.rename(&dir.join(TOMBSTONES), &aside)?;
+    for dir in std::iter::once(dir).chain(dir.parent()) {
+        or_without(disk.sync_dir(dir), "make the directory durable");
+    }
+    let block = Block::open(disk.clone(), dir)?;
+    let deletions = block.meta().stats.num_tombstones;
+    tracing::error!(
+        %error, block = %dir.display(), aside = %aside.display(), deletions,
+        "set damaged tombstones aside: what was deleted of this block is visible again until it is deleted anew"
+    );
+    Ok(block)
 }
 
 /// Removes what a deletion wrote that was interrupted: its files get their names when they are complete.

@@ -15,7 +15,7 @@ use crate::disk::{self, Disk, RealDisk};
 use crate::error::Error;
 use crate::head::exemplars::Exemplar;
 use crate::head::replay::{self, ReplayStatus};
-use crate::head::{Appender, Head};
+use crate::head::{Appender, Head, start};
 use crate::options::{Options, Retention};
 use crate::query::Querier;
 use crate::query::selections::Selections;
@@ -66,8 +66,8 @@ impl Db {
     /// replayed beside.
     ///
     /// # Errors
-    /// Where another process has the directory, or it cannot be read or written. Damage does not stop it: what is damaged
-    /// is logged, counted and left aside.
+    /// Where another process has the directory, or it cannot be used at all: it is no directory, or access to it is denied. Nothing else
+    /// stops it: what is damaged, missing or cannot be read is logged, counted and set aside; on a full disk samples are refused until there is room.
     pub fn open(dir: &Path, options: Options, clock: SharedClock) -> Result<Arc<Self>, Error> {
         Db::open_on(Arc::new(RealDisk), dir, options, clock)
     }
@@ -94,16 +94,16 @@ impl Db {
         let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
         metrics.reloads.fetch_add(1, Relaxed); // of the blocks, just below
-        crate::snapshot::remove_leftovers(&*disk, dir)?;
+        start::or_without(crate::snapshot::remove_leftovers(&*disk, dir), "remove unfinished snapshots");
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
         // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
         let whole = blocks.iter().filter(|b| !crate::compact::is_early(b.meta()));
         let min_valid = whole.map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
         let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
         // A log that survives a power cut is of no use in a directory that does not.
-        disk.sync_dir(dir)?;
-        if let Some(parent) = dir.parent().filter(|p| is_new && !p.as_os_str().is_empty()) {
-            disk.sync_dir(parent)?;
+        let parent = dir.parent().filter(|p| is_new && !p.as_os_str().is_empty());
+        for dir in std::iter::once(dir).chain(parent) {
+            start::or_without(disk.sync_dir(dir), "make the directory durable");
         }
         let inner = Arc::new(Inner {
             disk,
@@ -307,17 +307,19 @@ impl Inner {
 
     fn maintain(&self) -> Result<(), Error> {
         let _one_at_a_time = self.maintenance.lock();
-        self.head.flush_full()?;
+        let flushed = self.head.flush_full();
         if !self.head.replay.is_done() {
-            return Ok(());
+            return flushed;
         }
-        self.head.remove_unneeded_files()?;
-        let result =
-            self.cut_due_blocks().and_then(|()| self.cut_ended()).and_then(|()| self.compact_blocks());
+        let result = flushed
+            .and_then(|()| self.head.remove_unneeded_files())
+            .and_then(|()| self.cut_due_blocks())
+            .and_then(|()| self.cut_ended())
+            .and_then(|()| self.compact_blocks());
         if result.is_err() {
             self.head.metrics.compactions_failed.fetch_add(1, Relaxed);
         }
-        // also where there was no room to compact: this makes room
+        // Also where there was no room for all that: this makes room.
         self.apply_retention()?;
         result
     }

@@ -47,7 +47,7 @@ pub struct Metrics {
     pub series_created: AtomicU64,
     /// Series that left the head.
     pub series_removed: AtomicU64,
-    /// Damaged places met in the log.
+    /// Damaged, unreadable or missing parts of the log.
     pub wal_corruptions: AtomicU64,
     /// Samples in the log whose series no record names.
     pub wal_unknown_samples: AtomicU64,
@@ -91,7 +91,7 @@ pub struct Metrics {
     pub retention_time_deletions: AtomicU64,
     /// Blocks removed because of the size limit.
     pub retention_size_deletions: AtomicU64,
-    /// Blocks that could not be opened.
+    /// Blocks that could not be opened, or only without what is deleted of them.
     pub blocks_damaged: AtomicU64,
 }
 

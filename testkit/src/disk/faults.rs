@@ -1,7 +1,8 @@
 //! What shall go wrong, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 /// The system's numbers for the errors that a disk gives (the same on all Linux machines).
 const EIO: i32 = 5;
@@ -36,6 +37,10 @@ pub(super) struct Faults {
     pub(super) fail: Option<(u64, u64)>,
     /// How many calls failed so.
     pub(super) failed: u64,
+    /// What cannot be read.
+    pub(super) unreadable: BTreeSet<PathBuf>,
+    /// What can be read up to so many bytes.
+    pub(super) unreadable_from: BTreeMap<PathBuf, usize>,
     /// Bytes that all files may have together.
     pub(super) capacity: Option<u64>,
     /// Of a hundred writes, so many take more than one system call.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tsdb::disk::{Error, File, Syncer};
 
-use super::faults::{dead, full};
+use super::faults::{dead, full, io_error};
 use super::nodes::Inode;
 use super::{SimDisk, State};
 
@@ -141,18 +141,24 @@ pub(super) struct SimReader {
     disk: SimDisk,
     content: Arc<Vec<u8>>,
     at: usize,
+    /// Where reading fails.
+    end: Option<usize>,
 }
 
 impl SimReader {
-    pub(super) fn new(disk: SimDisk, content: Arc<Vec<u8>>) -> Self {
-        SimReader { disk, content, at: 0 }
+    pub(super) fn new(disk: SimDisk, content: Arc<Vec<u8>>, end: Option<usize>) -> Self {
+        SimReader { disk, content, at: 0, end }
     }
 }
 
 impl Read for SimReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.disk.state.lock().enter("read")?;
-        let rest = &self.content[self.at..];
+        let end = self.end.map_or(self.content.len(), |end| end.min(self.content.len()));
+        let rest = &self.content[self.at..end];
+        if rest.is_empty() && self.end.is_some() {
+            return Err(io_error());
+        }
         let n = rest.len().min(buffer.len());
         buffer[..n].copy_from_slice(&rest[..n]);
         self.at += n;

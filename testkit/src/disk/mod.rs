@@ -99,6 +99,16 @@ impl SimDisk {
         std::mem::take(&mut state.faults.failed)
     }
 
+    /// What stands at this path cannot be read or listed from now on: EIO. It can be renamed, and is readable then.
+    pub fn set_unreadable(&self, path: &Path) {
+        self.state.lock().faults.unreadable.insert(path.to_owned());
+    }
+
+    /// What is read of the file at this path ends with EIO behind so many bytes; it cannot be mapped. As long as it has this name.
+    pub fn set_unreadable_from(&self, path: &Path, offset: usize) {
+        self.state.lock().faults.unreadable_from.insert(path.to_owned(), offset);
+    }
+
     /// How many bytes all files may have together; none: any number.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state.lock().faults.capacity = bytes;
@@ -184,7 +194,10 @@ impl SimDisk {
         call: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> Result<T, Error> {
         let mut state = self.state.lock();
-        state.enter(action).and_then(|()| call(&mut state)).map_err(|e| Error::new(action, path, e))
+        let readable =
+            |state: &State| if state.faults.unreadable.contains(path) { Err(io_error()) } else { Ok(()) };
+        let entered = state.enter(action).and_then(|()| readable(&state));
+        entered.and_then(|()| call(&mut state)).map_err(|e| Error::new(action, path, e))
     }
 
     /// Runs a call that changes something at one stroke.
@@ -293,6 +306,11 @@ impl State {
         Ok(content)
     }
 
+    /// The content, where all of it can be read.
+    fn whole_content(&mut self, path: &Path) -> io::Result<Arc<Vec<u8>>> {
+        if self.faults.unreadable_from.contains_key(path) { Err(io_error()) } else { self.content(path) }
+    }
+
     /// Removes one name; a directory must be empty.
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         let inode = self.inode(path)?;
@@ -335,16 +353,17 @@ impl Disk for SimDisk {
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
-        self.look("read", path, |state| Ok(state.content(path)?.as_ref().clone()))
+        self.look("read", path, |state| Ok(state.whole_content(path)?.as_ref().clone()))
     }
 
     fn reader(&self, path: &Path) -> Result<Box<dyn io::Read + Send>, Error> {
         let content = self.look("open", path, |state| state.content(path))?;
-        Ok(Box::new(SimReader::new(self.clone(), content)))
+        let end = self.state.lock().faults.unreadable_from.get(path).copied();
+        Ok(Box::new(SimReader::new(self.clone(), content, end)))
     }
 
     fn map(&self, path: &Path) -> Result<Mapped, Error> {
-        self.look("map", path, |state| Ok(Mapped::from_bytes(state.content(path)?.as_slice())))
+        self.look("map", path, |state| Ok(Mapped::from_bytes(state.whole_content(path)?.as_slice())))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), Error> {
@@ -361,6 +380,8 @@ impl Disk for SimDisk {
                 }
             }
             state.nodes.rename(vec![(old.0, old.1, None), (new.0, new.1, Some(inode))]);
+            state.faults.unreadable.remove(from);
+            state.faults.unreadable_from.remove(from);
             Ok(())
         })
     }
@@ -442,6 +463,10 @@ impl Disk for SimDisk {
         })
     }
 
+    fn capacity(&self, _dir: &Path) -> Result<Option<u64>, Error> {
+        Ok(self.state.lock().faults.capacity)
+    }
+
     fn exists(&self, path: &Path) -> bool {
         let state = self.state.lock();
         !state.faults.crashed && state.find(path).is_some()
@@ -449,7 +474,10 @@ impl Disk for SimDisk {
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
         if !self.exists(path) {
-            self.create(path)?;
+            match self.create(path) {
+                Err(e) if !e.is_full() => return Err(e),
+                _ => {} // the directory is enough
+            }
         }
         let mut state = self.state.lock();
         if !state.locks.insert(path.to_owned()) {

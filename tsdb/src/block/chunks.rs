@@ -41,6 +41,7 @@ impl ChunkFiles {
                 continue;
             }
             let path = dir.join(&entry.name);
+            disk.probe(&path, 0..HEADER as u64)?;
             let mapped = disk.map(&path)?;
             let mut r = Reader::new(&mapped);
             let fields = (|| Ok((r.be32("magic number")?, r.u8("version")?, r.take(3, "padding")?)))();

@@ -6,7 +6,7 @@ use ulid::Ulid;
 
 use super::Error;
 use super::write::CREATION_SUFFIX;
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 
 /// What a block's directory is called while it is removed: a crash meanwhile leaves no half block.
 const DELETION_SUFFIX: &str = ".tmp-for-deletion";
@@ -56,17 +56,7 @@ pub fn remove_leftovers(disk: &dyn Disk, data_dir: &Path) -> Result<usize, Error
 /// Sets a damaged block aside as `<ulid>.corrupt`: it does not stop the start, and nothing of it is deleted. Returns the new
 /// name.
 pub fn set_aside(disk: &dyn Disk, dir: &Path) -> Result<PathBuf, Error> {
-    let mut n = 0;
-    loop {
-        let mut aside = dir.as_os_str().to_owned();
-        aside.push(if n == 0 { ".corrupt".to_owned() } else { format!(".corrupt.{n}") });
-        let aside = PathBuf::from(aside);
-        if !disk.exists(&aside) {
-            disk.rename(dir, &aside)?;
-            return Ok(aside);
-        }
-        n += 1;
-    }
+    Ok(disk::set_aside(disk, dir, "corrupt")?)
 }
 
 #[cfg(test)]

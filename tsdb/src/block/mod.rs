@@ -59,6 +59,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file that cannot be used; none where it is not one file.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Error::Disk(e) => Some(&e.path),
+            Error::Corrupt { path, .. } => Some(path),
+            Error::Unwritable { .. } => None,
+        }
+    }
+
     #[cold]
     fn corrupt(path: &Path, offset: u64, reason: impl Into<String>) -> Self {
         Error::Corrupt { path: path.to_owned(), offset, reason: reason.into() }

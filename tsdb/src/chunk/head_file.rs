@@ -126,22 +126,31 @@ pub struct HeadChunkReader {
 }
 
 impl HeadChunks {
-    /// Opens a directory (made if missing). Damage is an error from [`HeadChunks::for_each`], not here. New chunks go to a new file.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, Error> {
-        disk.create_dir_all(dir)?;
+    /// Opens a directory; it is made when the first file is. Damage is an error from [`HeadChunks::for_each`], not here; a file that cannot be
+    /// read is logged and left alone. New chunks go to a new file.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        let entries = disk.list(dir).unwrap_or_else(|error| {
+            if !error.is_not_found() {
+                tracing::error!(%error, "cannot look for head chunk files");
+            }
+            Vec::new()
+        });
         let mut files = BTreeMap::new();
-        for entry in disk.list(dir)? {
+        for entry in entries {
             if entry.is_dir || !entry.name.bytes().all(|b| b.is_ascii_digit()) {
                 continue;
             }
             if let Ok(number) = entry.name.parse::<u32>() {
-                let mapped = disk.map(&dir.join(&entry.name))?;
+                let mapped = disk.map(&dir.join(&entry.name)).unwrap_or_else(|error| {
+                    tracing::error!(%error, "cannot read a head chunk file");
+                    Mapped::from_bytes([])
+                });
                 files.insert(number, Readable { len: mapped.len() as u64, mapped, maxt: i64::MAX });
             }
         }
         let state = RwLock::new(State { files, pending: Default::default() });
         let shared = Arc::new(Shared { disk, dir: dir.to_owned(), state });
-        Ok(HeadChunks { shared, file: None, unsynced: Vec::new() })
+        HeadChunks { shared, file: None, unsynced: Vec::new() }
     }
 
     /// Goes through all chunks in order of their references, with checked sums; stops at the first damage with an error. Call it
@@ -288,6 +297,9 @@ impl HeadChunks {
     fn begin_file(&mut self, state: &mut State) -> Result<(), Error> {
         let number = state.files.keys().next_back().map_or(1, |&n| n + 1);
         let path = file_path(&self.shared.dir, number);
+        if state.files.is_empty() {
+            self.shared.disk.create_dir_all(&self.shared.dir)?;
+        }
         let mut file = self.shared.disk.create(&path)?;
         file.write(&header())?;
         if let Some((_, old)) = self.file.take() {

@@ -5,6 +5,7 @@ mod cursor;
 mod dense;
 pub mod head_file;
 mod histogram;
+pub(crate) mod pack;
 mod samples;
 mod start;
 mod xor;

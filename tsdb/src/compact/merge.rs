@@ -12,9 +12,8 @@ use crate::block::{
     Block, BlockDesc, BlockMeta, BlockWriter, ChunkData, ChunkMeta, ChunkRef, Compaction, Error, Interval,
     Postings, SeriesRef,
 };
-use crate::chunk::{
-    self, DenseEncoder, Encoding, Encodings, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Samples,
-};
+use crate::chunk::pack::Packer;
+use crate::chunk::{Encoding, Encodings, SAMPLES_PER_CHUNK, Samples};
 use crate::disk::Disk;
 
 /// Merges blocks into a new one in `parent`: samples with equal timestamps are taken once (from the first block that has them), deleted ones are left out,
@@ -144,7 +143,8 @@ struct Input<'a> {
 fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>], encodings: Encodings) -> Result<(), Error> {
     let mut cursors = blocks.iter().map(|b| Cursor::open(b)).collect::<Result<Vec<_>, _>>()?;
     let (mut inputs, mut deleted) = (Vec::new(), Vec::new());
-    let mut series = SeriesMerger { encodings, ..SeriesMerger::default() };
+    let mut series =
+        SeriesMerger { packer: Packer::new(encodings, SAMPLES_PER_CHUNK), unsorted: Samples::default() };
     loop {
         let least = cursors.iter().filter_map(|c| c.present.as_ref()).map(|(labels, _)| labels).min();
         let Some(labels) = least.cloned() else { return Ok(()) };
@@ -178,19 +178,10 @@ fn merge_all(writer: &mut BlockWriter, blocks: &[Arc<Block>], encodings: Encodin
 }
 
 /// Merges the chunks of one series; keeps its buffers from series to series.
-#[derive(Default)]
 struct SeriesMerger {
-    encodings: Encodings,
-    encoder: DenseEncoder,
-    /// Floats that wait for being encoded.
-    waiting: Samples,
+    packer: Packer,
     /// One cluster's samples before they are put in order.
     unsorted: Samples,
-    /// Whether what the last chunk written follows is not what it followed before.
-    altered: bool,
-    out: Vec<u8>,
-    /// Chunks in `out`: mint, maxt, encoding, where it ends.
-    ends: Vec<(i64, i64, Encoding, usize)>,
 }
 
 impl SeriesMerger {
@@ -200,9 +191,7 @@ impl SeriesMerger {
         inputs: &[Input<'_>],
         deleted: &[Vec<Interval>],
     ) -> Result<(), Error> {
-        self.out.clear();
-        self.ends.clear();
-        self.altered = false;
+        self.packer.begin();
         let mut rest = inputs;
         while let Some(first) = rest.first() {
             // A cluster: chunks that overlap, one after another. Mostly it is a single one.
@@ -219,7 +208,6 @@ impl SeriesMerger {
             rest = behind;
             self.merge_cluster(labels, cluster, deleted)?;
         }
-        self.encode_waiting();
         Ok(())
     }
 
@@ -235,9 +223,9 @@ impl SeriesMerger {
         if let [only] = cluster
             && !is_touched(only)
         {
-            return self.copy(labels, only);
+            let packed = self.packer.chunk((only.mint, only.maxt), only.encoding, only.bytes);
+            return packed.map_err(|e| unreadable(labels, only, &e));
         }
-        self.altered = true;
         self.unsorted.clear();
         let mut kept: Vec<_> = cluster.iter().filter(|i| !is_gone(i)).collect();
         // In order of the blocks, so that of equal times the first block's sample comes first, and stays.
@@ -250,67 +238,14 @@ impl SeriesMerger {
             self.unsorted.retain_from(from, |t| !intervals(input).iter().any(|d| d.contains(t)));
         }
         self.unsorted.sort_from(0);
-        if self.unsorted.histograms.is_empty() {
-            self.waiting.append(&mut self.unsorted);
-            return Ok(());
-        }
-        self.encode_waiting();
-        let (out, ends) = (&mut self.out, &mut self.ends);
-        let Ok(()) = self.unsorted.encode(SAMPLES_PER_CHUNK, self.encodings, |mint, maxt, encoding, data| {
-            out.extend_from_slice(data);
-            ends.push((mint, maxt, encoding, out.len()));
-            Ok::<(), std::convert::Infallible>(())
-        });
+        self.packer.samples(&mut self.unsorted);
         Ok(())
     }
 
-    /// Takes over a chunk as a whole: short ones of floats wait for others to be joined with.
-    fn copy(&mut self, labels: &Labels, chunk: &Input<'_>) -> Result<(), Error> {
-        let is_short = chunk.encoding.num_samples(chunk.bytes) < SAMPLES_PER_COMPACTED_CHUNK;
-        // Starts must not be lost, so chunks that may have some are joined only where the encoding stays.
-        let joins = match chunk.encoding {
-            Encoding::Xor => is_short,
-            Encoding::Xor2 => is_short && self.encodings.xor2,
-            _ => false,
-        };
-        if joins {
-            return self
-                .waiting
-                .read_chunk(chunk.encoding, chunk.bytes, i64::MIN, i64::MAX)
-                .map_err(|e| unreadable(labels, chunk, &e));
-        }
-        self.encode_waiting();
-        let begin = self.out.len();
-        self.out.extend_from_slice(chunk.bytes);
-        if std::mem::take(&mut self.altered) {
-            chunk::forget_reset(chunk.encoding, &mut self.out[begin..]);
-        }
-        self.ends.push((chunk.mint, chunk.maxt, chunk.encoding, self.out.len()));
-        Ok(())
-    }
-
-    fn encode_waiting(&mut self) {
-        let (out, ends) = (&mut self.out, &mut self.ends);
-        let each = |mint, maxt, encoding, data: &[u8]| {
-            out.extend_from_slice(data);
-            ends.push((mint, maxt, encoding, out.len()));
-            Ok::<(), std::convert::Infallible>(())
-        };
-        let Samples { ts, vs, starts, .. } = &self.waiting;
-        let Ok(()) = match self.encodings.xor2 || !starts.is_empty() {
-            true => self.encoder.encode_xor2(ts, vs, starts, each),
-            false => self.encoder.encode(ts, vs, each),
-        };
-        self.waiting.clear();
-    }
-
-    fn write(&self, labels: &Labels, writer: &mut BlockWriter) -> Result<(), Error> {
-        let mut begin = 0;
-        let mut chunks = Vec::with_capacity(self.ends.len());
-        for &(mint, maxt, encoding, end) in &self.ends {
-            chunks.push(ChunkData { mint, maxt, encoding, bytes: &self.out[begin..end] });
-            begin = end;
-        }
+    fn write(&mut self, labels: &Labels, writer: &mut BlockWriter) -> Result<(), Error> {
+        let chunks = self.packer.finish();
+        let chunks: Vec<ChunkData<'_>> =
+            chunks.map(|(mint, maxt, encoding, bytes)| ChunkData { mint, maxt, encoding, bytes }).collect();
         writer.add_series(labels, &chunks)
     }
 }

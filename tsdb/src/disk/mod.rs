@@ -9,7 +9,8 @@ pub use real::RealDisk;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,6 +64,26 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Error>;
     /// The content as a stream.
     fn reader(&self, path: &Path) -> Result<Box<dyn io::Read + Send>, Error>;
+    /// Some of the content: `len` bytes at `offset`, fewer where the file ends.
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+        let failed = |e| Error::new("read", path, e);
+        let mut reader = self.reader(path)?;
+        io::copy(&mut Read::take(&mut reader, offset), &mut io::sink()).map_err(failed)?;
+        let mut bytes = Vec::new();
+        Read::take(reader, len as u64).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
+    /// Reads some of the content for nothing but the error: what a mapping cannot read ends the process.
+    fn probe(&self, path: &Path, range: Range<u64>) -> Result<(), Error> {
+        const STEP: u64 = 1 << 20;
+        let mut at = range.start;
+        while at < range.end {
+            let len = STEP.min(range.end - at);
+            self.read_at(path, at, len as usize)?;
+            at += len;
+        }
+        Ok(())
+    }
     /// The content, mapped for reading.
     fn map(&self, path: &Path) -> Result<Mapped, Error>;
     /// Gives a file or directory another name in the same file system; a file there is replaced.
@@ -85,13 +106,38 @@ pub trait Disk: Send + Sync + fmt::Debug {
     }
     /// Whether something stands at the path.
     fn exists(&self, path: &Path) -> bool;
-    /// Takes a file (made where it is missing) for this process, until the lock is dropped or the process ends, however it
-    /// ends. None where another holds it.
+    /// Takes a file (made where it is missing) and its directory for this process, until the lock is dropped or the process ends,
+    /// however it ends. None where another holds it. The directory is enough where the file cannot be made: the disk may be full.
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error>;
     /// A random number, for names that nobody else takes: the standard library seeds its hashers from the system.
     fn random(&self) -> u64 {
         RandomState::new().build_hasher().finish()
     }
+}
+
+/// A name beside `path` that is still free: `<path>.<suffix>`, then with a number behind it.
+pub(crate) fn free_name(disk: &dyn Disk, path: &Path, suffix: &str) -> PathBuf {
+    let name = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{suffix}"));
+        if n > 0 {
+            name.push(format!(".{n}"));
+        }
+        PathBuf::from(name)
+    };
+    let mut n = 0;
+    while disk.exists(&name(n)) {
+        n += 1;
+    }
+    name(n)
+}
+
+/// Gives what stands in the way another name, durably: `<path>.<suffix>`, with a number behind it where that is taken. Returns it.
+pub(crate) fn set_aside(disk: &dyn Disk, path: &Path, suffix: &str) -> Result<PathBuf, Error> {
+    let aside = free_name(disk, path, suffix);
+    disk.rename(path, &aside)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
+    Ok(aside)
 }
 
 /// A lock that is held; dropping it releases it.

@@ -90,6 +90,22 @@ impl Disk for RealDisk {
         Ok(Box::new(at("open", path, fs::File::open(path))?))
     }
 
+    fn read_at(&self, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+        let file = at("open", path, fs::File::open(path))?;
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::new("read", path, e)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     fn map(&self, path: &Path) -> Result<Mapped, Error> {
         let file = at("open", path, fs::File::open(path))?;
         Mapped::open(&file, path)
@@ -120,7 +136,11 @@ impl Disk for RealDisk {
                 Ok(meta) => meta,
                 // Removed since, or a dangling link: not there.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(Error::new("read the length of", &entry.path(), e)),
+                // There, and nobody can say more of it: who opens it gets the reason.
+                Err(_) => {
+                    entries.push(Entry { name, is_dir: false, len: 0 });
+                    continue;
+                }
             };
             let is_dir = meta.is_dir();
             entries.push(Entry { name, is_dir, len: if is_dir { 0 } else { meta.len() } });
@@ -148,15 +168,35 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
-        let options = fs::File::options().create(true).truncate(false).write(true).open(path);
-        let file = at("open", path, options)?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(e) => Err(Error::new("lock", path, e.into())),
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = fs::File::options().create(true).truncate(false).write(true).open(path);
+        let mut locks = Vec::new();
+        let mut refused = None;
+        // The file first: it is what other programs look at.
+        for (path, opened) in [(path, file), (parent, fs::File::open(parent))] {
+            let locked = opened.and_then(|file| {
+                let result = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+                result.map_err(io::Error::from).map(|()| file)
+            });
+            match locked {
+                Ok(file) => locks.push(file),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(e) => refused = refused.or(Some(Error::new("lock", path, e))),
+            }
+        }
+        match refused {
+            // Nothing could be written here.
+            Some(e) if e.source.kind() == io::ErrorKind::PermissionDenied => Err(e),
+            Some(e) if locks.is_empty() => Err(e),
+            _ => Ok(Some(Box::new(Locks { _files: locks }))),
         }
     }
 }
 
-/// The system releases it when the file is closed.
-impl Lock for fs::File {}
+/// The system releases them when the files are closed.
+#[derive(Debug)]
+struct Locks {
+    _files: Vec<fs::File>,
+}
+
+impl Lock for Locks {}

@@ -546,6 +546,8 @@ impl Head {
             log.wal.log(records).map_err(failed)?;
             return self.log_late(log, late).map_err(failed);
         }
+        self.take_numbers(unknown.iter().filter_map(|&i| self.id_of(batch.samples[i].ref_)))
+            .map_err(|e| AppendError::Storage(e.to_string()))?;
         let mut series = Vec::new();
         {
             let index = self.index.read();

@@ -7,19 +7,11 @@ use model::Labels;
 
 use super::Head;
 use super::read::{HeadPart, HeldData};
-use super::series::CutRule;
 use crate::block::{BlockMeta, BlockWriter, ChunkData, Compaction};
 use crate::chunk::head_file::HeadChunkReader;
-use crate::chunk::{self, Encoding, Samples};
+use crate::chunk::pack::Packer;
+use crate::chunk::{self, Samples};
 use crate::error::Error;
-
-/// A chunk ready to be written.
-struct Ready {
-    mint: i64,
-    maxt: i64,
-    encoding: Encoding,
-    bytes: Vec<u8>,
-}
 
 impl Head {
     /// The range of the block that should be cut now, end exclusive; none where the head is not long enough.
@@ -57,12 +49,15 @@ impl Head {
         let ids: Vec<u32> = order.into_iter().map(|at| ids[at as usize]).collect();
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
+        let mut packer = self.packer();
         let mut written = Ok(());
         self.with_series(&ids, |id, page, slot| {
             let (Ok(()), Some(series)) = (&written, page.series(slot)) else { return };
             let part = self.hold_series(&series.state.lock(), (mint, maxt - 1), 0, false);
             written = part.and_then(|part| match part.and_then(|part| self.deleted.mark(id, part)) {
-                Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
+                Some(part) => {
+                    self.write_series(&mut writer, &mut packer, id, &part, &reader, (mint, maxt - 1))
+                }
                 None => Ok(()),
             });
         });
@@ -76,9 +71,15 @@ impl Head {
         Ok(writer.finish(mint, maxt, compaction)?)
     }
 
+    /// What packs chunks for blocks.
+    pub(super) fn packer(&self) -> Packer {
+        Packer::new(self.cut_rule.encodings, self.cut_rule.samples)
+    }
+
     pub(super) fn write_series(
         &self,
         writer: &mut BlockWriter,
+        packer: &mut Packer,
         id: u32,
         part: &HeadPart,
         reader: &HeadChunkReader,
@@ -89,14 +90,14 @@ impl Head {
             return Ok(()); // removed meanwhile: it had nothing
         }
         let whole = self.without_damage(part, reader, &labels)?;
-        let ready = prepare(&whole, reader, range, self.cut_rule, &labels)?;
-        if ready.is_empty() {
+        pack(packer, &whole, reader, range, &labels)?;
+        let chunks: Vec<ChunkData<'_>> = packer
+            .finish()
+            .map(|(mint, maxt, encoding, bytes)| ChunkData { mint, maxt, encoding, bytes })
+            .collect();
+        if chunks.is_empty() {
             return Ok(());
         }
-        let chunks: Vec<ChunkData<'_>> = ready
-            .iter()
-            .map(|c| ChunkData { mint: c.mint, maxt: c.maxt, encoding: c.encoding, bytes: &c.bytes })
-            .collect();
         Ok(writer.add_series(&labels, &chunks)?)
     }
 }
@@ -131,31 +132,38 @@ impl Head {
     }
 }
 
-/// The chunks of a series as a block wants them: within the range, in order, apart from each other.
-fn prepare(
+/// Packs the chunks of a series as a block wants them: within the range, in order, apart from each other.
+fn pack(
+    packer: &mut Packer,
     part: &HeadPart,
     reader: &HeadChunkReader,
     (mint, maxt): (i64, i64),
-    rule: CutRule,
     labels: &Labels,
-) -> Result<Vec<Ready>, Error> {
+) -> Result<(), Error> {
+    packer.begin();
     let within = part.chunks.iter().all(|c| c.mint >= mint && c.maxt <= maxt);
     let apart = part.chunks.windows(2).all(|pair| pair[0].maxt < pair[1].mint);
     let whole = !part.chunks.iter().any(|c| part.deleted.iter().any(|d| d.overlaps(c.mint, c.maxt)));
     if within && apart && whole {
-        let mut ready = Vec::with_capacity(part.chunks.len());
+        let mut read = Vec::new();
         for chunk in &part.chunks {
             let (encoding, bytes) = match &chunk.data {
-                HeldData::Full(encoding, data) => (*encoding, data.to_vec()),
-                HeldData::Open(encoding, data) => (*encoding, data.to_vec()),
+                HeldData::Full(encoding, data) => (*encoding, &data[..]),
+                HeldData::Open(encoding, data) => (*encoding, &data[..]),
                 HeldData::File(place) => {
-                    let mut data = Vec::new();
-                    (reader.read(*place, &mut data)?, data)
+                    read.clear();
+                    (reader.read(*place, &mut read)?, &read[..])
                 }
             };
-            ready.push(Ready { mint: chunk.mint, maxt: chunk.maxt, encoding, bytes });
+            let (mint, maxt) = (chunk.mint, chunk.maxt);
+            packer.chunk((mint, maxt), encoding, bytes).map_err(|source| Error::Chunk {
+                series: labels.to_string(),
+                mint,
+                maxt,
+                source,
+            })?;
         }
-        return Ok(ready);
+        return Ok(());
     }
     let mut samples = Samples::default();
     for chunk in &part.chunks {
@@ -163,10 +171,6 @@ fn prepare(
     }
     samples.retain_from(0, |t| !part.deleted.iter().any(|d| d.contains(t)));
     samples.sort_from(0);
-    let mut ready = Vec::new();
-    let Ok(()) = samples.encode(rule.samples, rule.encodings, |mint, maxt, encoding, data| {
-        ready.push(Ready { mint, maxt, encoding, bytes: data.to_vec() });
-        Ok::<(), std::convert::Infallible>(())
-    });
-    Ok(ready)
+    packer.samples(&mut samples);
+    Ok(())
 }

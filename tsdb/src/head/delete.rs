@@ -137,6 +137,7 @@ impl Head {
         if unknown.is_empty() {
             return Ok(log.wal.log(&[&record])?);
         }
+        self.take_numbers(unknown.iter().copied())?;
         let named: Vec<(u64, Labels)> = {
             let index = self.index.read();
             unknown.iter().map(|&id| (self.reference(id), index.labels(id))).collect()

@@ -2,6 +2,7 @@
 
 mod appender;
 pub(crate) mod cut;
+mod damage;
 mod delete;
 mod ended;
 pub(crate) mod exemplars;
@@ -14,6 +15,7 @@ mod refs;
 pub(crate) mod replay;
 pub(crate) mod series;
 mod size;
+pub(crate) mod start;
 mod truncate;
 
 pub use appender::Appender;
@@ -28,7 +30,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use crate::chunk::head_file::HeadChunks;
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::error::{AppendError, Error};
 use crate::options::Options;
 use crate::stats::Metrics;
@@ -121,25 +123,47 @@ impl Head {
         min_valid: i64,
         now_ms: i64,
     ) -> Result<Self, Error> {
-        let wal_dir = dir.join(WAL_DIR);
-        wal::checkpoint::remove_unfinished(&*disk, &wal_dir)?;
-        replay::finish_setting_aside(&*disk, &wal_dir)?;
-        replay::finish_setting_aside(&*disk, &dir.join(WBL_DIR))?;
-        let segments = wal::segments(&*disk, &wal_dir)?;
-        let refs = Refs::open(disk.clone(), dir, segments.last().copied())?;
+        let (wal_dir, wbl_dir) = (dir.join(WAL_DIR), dir.join(WBL_DIR));
+        start::clear_the_way(&*disk, dir, &metrics);
+        start::or_without(
+            wal::checkpoint::remove_unfinished(&*disk, &wal_dir),
+            "remove unfinished checkpoints",
+        );
+        for dir in [&wal_dir, &wbl_dir] {
+            start::or_without(damage::finish_setting_aside(&*disk, dir), "finish setting damage aside");
+        }
+        let segments = start::or_without(wal::segments(&*disk, &wal_dir), "list the log");
+        let checkpoint = start::or_without(wal::checkpoint::last(&*disk, &wal_dir), "look for a checkpoint");
+        let covered = checkpoint.as_ref().map(|(_, covered)| *covered);
+        let refs = Refs::open(disk.clone(), dir, segments.last().copied().max(covered));
+        let missing = start::missing(&wal_dir, &segments, covered, refs.earlier_held());
+        if let (Some(wal::Error::Missing { first, last, .. }), Some(begin)) =
+            (missing.first(), segments.first())
+            && last < begin
+        {
+            // said once
+            let filled = wal::fill(&*disk, &wal_dir, *first..*last + 1);
+            start::or_without(filled, "put empty segments where some are missing");
+        }
         let min_valid = refs.cut().map_or(min_valid, |cut| cut.max(min_valid));
-        let wal = Wal::open(disk.clone(), &wal_dir, wal_options(&options))?;
-        let wbl_segments = wal::segments(&*disk, &dir.join(WBL_DIR))?;
+        let (wal, refused) = Wal::open_when_possible(disk.clone(), &wal_dir, wal_options(&options));
+        if let Some(error) = refused {
+            metrics.wal_writes_failed.fetch_add(1, Relaxed);
+            tracing::error!(%error, "the log cannot be written: no sample can be accepted until that works");
+        }
+        let wbl_segments = start::or_without(wal::segments(&*disk, &wbl_dir), "list the log of late samples");
         let mut log = Log { wal, wbl: None };
         if !wbl_segments.is_empty() {
-            log.wbl(&disk, dir, &options)?;
+            let opened = log.wbl(&disk, dir, &options).map(drop);
+            start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
-        let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, now_ms)?;
+        let logs = replay::Logs { checkpoint, segments, wbl_segments, missing };
+        let replay = replay::Progress::new(logs, now_ms);
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
-        replay::set_chunks_aside(&*disk, dir)?;
-        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR))?;
-        chunks.for_each(|_| {})?;
+        start::or_without(replay::set_chunks_aside(&*disk, dir), "set earlier head chunks aside");
+        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR));
+        start::or_without(chunks.for_each(|_| {}), "read the head chunks that could not be set aside");
         let cut_rule = CutRule {
             samples: options.samples_per_chunk.max(2),
             range_ms: options.min_block_duration_ms,
@@ -210,7 +234,6 @@ impl Head {
                 "4,294,967,295 series were created: restart to create more".to_owned(),
             ));
         }
-        self.refs.lock().take(id).map_err(|e| AppendError::Storage(e.to_string()))?;
         self.next_id.store(id + 1, SeqCst);
         let (number, slot) = (id / PAGE_SLOTS as u32, id as usize % PAGE_SLOTS);
         let page = self.page(number).unwrap_or_else(|| {
@@ -222,6 +245,11 @@ impl Head {
         index.insert(id, labels);
         self.metrics.series_created.fetch_add(1, Relaxed);
         Ok(id)
+    }
+
+    /// Makes sure that no later run takes the numbers of these series: to be called before a log names them.
+    pub(crate) fn take_numbers(&self, ids: impl Iterator<Item = u32>) -> Result<(), disk::Error> {
+        ids.max().map_or(Ok(()), |highest| self.refs.lock().take(highest))
     }
 
     /// All before it is in blocks that queriers see.
@@ -334,14 +362,17 @@ impl Head {
         // The syncer is taken under the lock, the wait is not: commits go on meanwhile.
         let (syncer, wbl, segment) = {
             let log = self.log.lock();
-            (log.wal.syncer(), log.wbl.as_ref().map(Wal::syncer), log.wal.last_segment())
+            let segment = log.wal.is_open().then(|| log.wal.last_segment());
+            (log.wal.syncer(), log.wbl.as_ref().map(Wal::syncer), segment)
         };
         syncer.sync()?;
         if let Some(wbl) = wbl {
             wbl.sync()?;
         }
         self.metrics.wal_fsyncs.fetch_add(1, Relaxed);
-        self.refs.lock().note_segment(segment)?;
+        if let Some(segment) = segment {
+            self.refs.lock().note_segment(segment)?;
+        }
         Ok(())
     }
 }

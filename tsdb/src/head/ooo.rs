@@ -320,6 +320,7 @@ impl Head {
             self.index.read().order_by_labels(&ids).into_iter().map(|at| ids[at as usize]).collect();
         let reader = self.chunks.lock().reader();
         let mut writer = BlockWriter::create(self.disk.clone(), parent, ulid)?;
+        let mut packer = self.packer();
         for id in ids {
             let held: Vec<HeldChunk> = {
                 let all = self.out_of_order.series.read();
@@ -328,7 +329,9 @@ impl Head {
             };
             let part = HeadPart { chunks: held, ..HeadPart::empty() };
             let written = match self.deleted.mark(id, part) {
-                Some(part) => self.write_series(&mut writer, id, &part, &reader, (mint, maxt - 1)),
+                Some(part) => {
+                    self.write_series(&mut writer, &mut packer, id, &part, &reader, (mint, maxt - 1))
+                }
                 None => Ok(()),
             };
             if let Err(error) = written {

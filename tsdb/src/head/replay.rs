@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
+use super::damage::set_aside;
 use super::exemplars::Exemplar;
 use super::ooo::Inserted;
 use super::series::{FullData, Outcome, PAGE_SLOTS};
@@ -21,9 +22,9 @@ use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
 use crate::block::Interval;
 use crate::disk::{self, Disk};
 use crate::error::Error;
+use crate::wal;
 use crate::wal::read::SegmentsReader;
 use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
-use crate::wal::{self, checkpoint};
 
 /// More threads than this only wait for the one that decodes.
 const MAX_WORKERS: usize = 4;
@@ -54,6 +55,8 @@ pub(crate) struct Progress {
     segments: Vec<u32>,
     /// Segments of the log of samples that came out of order.
     wbl_segments: Vec<u32>,
+    /// What must have been there and is not.
+    missing: Vec<wal::Error>,
     current: AtomicU32,
     done: AtomicBool,
     stop: AtomicBool,
@@ -61,6 +64,16 @@ pub(crate) struct Progress {
     ended: (Mutex<()>, Condvar),
     opened_at_ms: i64,
     newest: AtomicI64,
+}
+
+/// What a start has found to replay.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    /// The last checkpoint, and the last segment that it covers.
+    pub(crate) checkpoint: Option<(PathBuf, u32)>,
+    pub(crate) segments: Vec<u32>,
+    pub(crate) wbl_segments: Vec<u32>,
+    pub(crate) missing: Vec<wal::Error>,
 }
 
 /// Numbers of earlier runs.
@@ -88,18 +101,12 @@ impl Batch {
 }
 
 impl Progress {
-    pub(crate) fn new(
-        disk: &dyn Disk,
-        wal_dir: &Path,
-        mut segments: Vec<u32>,
-        wbl_segments: Vec<u32>,
-        now_ms: i64,
-    ) -> Result<Self, wal::Error> {
-        let checkpoint = checkpoint::last(disk, wal_dir)?;
+    pub(crate) fn new(logs: Logs, now_ms: i64) -> Self {
+        let Logs { checkpoint, mut segments, wbl_segments, missing } = logs;
         if let Some((_, covered)) = &checkpoint {
             segments.retain(|s| s > covered);
         }
-        Ok(Progress {
+        Progress {
             current: AtomicU32::new(segments.first().copied().unwrap_or(0)),
             done: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -107,9 +114,10 @@ impl Progress {
             checkpoint: checkpoint.map(|(dir, _)| dir),
             segments,
             wbl_segments,
+            missing,
             opened_at_ms: now_ms,
             newest: AtomicI64::new(i64::MIN),
-        })
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -178,12 +186,23 @@ pub(crate) fn set_chunks_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn remove_aside(head: &Head) -> Result<(), disk::Error> {
+/// Takes the head chunk files of earlier runs away: their samples have been read from the log. Where the log is damaged they are only renamed, as
+/// they may have more.
+fn put_aside_away(head: &Head) -> Result<(), disk::Error> {
+    let is_whole = head.metrics.wal_corruptions.load(Relaxed) == 0;
     let prefix = aside_name(0);
     let prefix = prefix.trim_end_matches('0');
     for entry in head.disk.list(&head.dir)? {
-        if entry.is_dir && entry.name.starts_with(prefix) {
-            head.disk.remove_dir_all(&head.dir.join(&entry.name))?;
+        if !entry.is_dir || !entry.name.starts_with(prefix) {
+            continue;
+        }
+        let path = head.dir.join(&entry.name);
+        if is_whole {
+            head.disk.remove_dir_all(&path)?;
+        } else {
+            let aside = disk::free_name(&*head.disk, &head.dir.join(CHUNKS_DIR), &UNREAD_SUFFIX[1..]);
+            head.disk.rename(&path, &aside)?;
+            tracing::warn!(files = %aside.display(), "kept the head chunk files of the run before: the log is damaged");
         }
     }
     Ok(())
@@ -246,8 +265,8 @@ pub(crate) fn run(head: &Head) {
     if let Err(error) = put_memory_snapshots_away(head) {
         tracing::warn!(%error, "cannot take a snapshot of the memory away");
     }
-    if let Err(error) = remove_aside(head) {
-        tracing::warn!(%error, "cannot remove head chunks of the run before");
+    if let Err(error) = put_aside_away(head) {
+        tracing::warn!(%error, "cannot take head chunks of the run before away");
     }
     head.replay.finish();
 }
@@ -339,6 +358,8 @@ struct Reading<'a> {
     skipped: u64,
     /// Samples before it are not wanted.
     oldest: i64,
+    /// Whether full chunks can be written, as far as is known.
+    flushes: bool,
     /// Whether samples are read that came out of order.
     out_of_order: bool,
     /// The newest exemplars, as many as are kept.
@@ -357,6 +378,7 @@ impl<'a> Reading<'a> {
             unknown: 0,
             skipped: 0,
             oldest,
+            flushes: true,
             out_of_order: false,
             exemplars: VecDeque::new(),
         }
@@ -364,6 +386,7 @@ impl<'a> Reading<'a> {
 
     fn read_all(&mut self) {
         let head = self.head;
+        head.replay.missing.iter().for_each(|missing| self.lost(missing));
         if let Some(dir) = &head.replay.checkpoint {
             match wal::segments(&*head.disk, dir) {
                 Ok(segments) => segments.into_iter().for_each(|s| self.read_segment(dir, s)),
@@ -395,38 +418,48 @@ impl<'a> Reading<'a> {
         if self.head.replay.stop.load(SeqCst) {
             return;
         }
-        let disk = &self.head.disk;
-        let torn = SegmentsReader::range(disk.clone(), dir, segment, segment).and_then(|mut reader| {
-            while let Some(entry) = reader.next()? {
-                if self.head.replay.stop.load(SeqCst) {
-                    return Ok(None);
-                }
-                self.record(entry.record, segment, entry.offset);
+        let whole = match self.try_segment(dir, segment) {
+            // Some devices need a second try.
+            Err(wal::Error::Disk(error)) => {
+                tracing::warn!(%error, "cannot read a segment of the log: trying once more");
+                self.try_segment(dir, segment)
             }
-            Ok(reader.torn_tail())
-        });
-        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
-        let whole = torn.and_then(|torn| match torn {
-            None => Ok(()),
-            Some((segment, offset)) => Err(wal::Error::Corrupt {
-                path: wal::segment_path(dir, segment),
-                segment,
-                offset,
-                reason: "the segment ends within a record",
-            }),
-        });
-        match whole {
-            Ok(()) => {}
-            Err(error) => {
-                self.lost(&error);
-                if let wal::Error::Corrupt { path, offset, .. } = &error
-                    && let Err(error) = set_damage_aside(self.head, dir, segment, path, *offset)
-                {
-                    tracing::error!(%error, "cannot set a damaged segment aside");
-                }
+            once => once,
+        };
+        if let Err(error) = whole {
+            self.lost(&error);
+            let disk = &self.head.disk;
+            let aside = match &error {
+                wal::Error::Corrupt { offset, .. } => set_aside(disk, dir, segment, Some(*offset)),
+                wal::Error::Disk(_) => set_aside(disk, dir, segment, None),
+                _ => Ok(()),
+            };
+            if let Err(error) = aside {
+                tracing::error!(%error, "cannot set a damaged segment aside");
             }
         }
         self.hand_over();
+    }
+
+    /// Reads a segment as far as it goes.
+    fn try_segment(&mut self, dir: &Path, segment: u32) -> Result<(), wal::Error> {
+        let head = self.head;
+        let mut reader = SegmentsReader::range(head.disk.clone(), dir, segment, segment)?;
+        while let Some(entry) = reader.next()? {
+            if head.replay.stop.load(SeqCst) {
+                return Ok(());
+            }
+            self.record(entry.record, segment, entry.offset);
+        }
+        let Some((segment, offset)) = reader.torn_tail() else { return Ok(()) };
+        let is_last =
+            [head.replay.segments.last(), head.replay.wbl_segments.last()].contains(&Some(&segment));
+        if is_last && !head.log.lock().wal.is_open() {
+            return Ok(()); // it is cut off when there is room for what comes behind
+        }
+        // A crash tears the last segment only, and opening the log for writing has cut that off: here it is damage.
+        let path = wal::segment_path(dir, segment);
+        Err(wal::Error::Corrupt { path, segment, offset, reason: "the segment ends within a record" })
     }
 
     fn record(&mut self, record: &[u8], segment: u32, offset: u64) {
@@ -464,10 +497,12 @@ impl<'a> Reading<'a> {
             head.metrics.wal_corruptions.fetch_add(1, Relaxed);
             tracing::error!(segment, offset, %error, "a record of the write-ahead log cannot be decoded: left out");
         }
-        if head.full.lock().len() > FLUSH_AT
+        if self.flushes
+            && head.full.lock().len() > FLUSH_AT
             && let Err(error) = head.flush_full()
         {
             tracing::error!(%error, "cannot write head chunks: they stay in memory");
+            self.flushes = false; // tried again when all is replayed
         }
     }
 
@@ -550,62 +585,4 @@ impl<'a> Reading<'a> {
         self.head.exemplars.prepend(self.exemplars);
         self.head.old_refs.lock().ids = self.ids;
     }
-}
-
-/// Cuts a record that was not written to its end, so that the next segment follows a whole record.
-fn cut_torn_tail(disk: &dyn Disk, dir: &Path, segment: u32, offset: u64) -> Result<(), disk::Error> {
-    let mut file = disk.append(&wal::segment_path(dir, segment))?;
-    file.truncate(offset)?;
-    file.sync()
-}
-
-/// Ends what a crash has interrupted in [`set_damage_aside`]: where the damaged segment has its new name already, the good part gets
-/// the old one; else the damage will be found again.
-pub(crate) fn finish_setting_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    let entries = match disk.list(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.is_not_found() => return Ok(()),
-        Err(e) => return Err(e.into()),
-    };
-    for entry in entries.iter().filter(|e| !e.is_dir) {
-        let Some(name) = entry.name.strip_suffix(".tmp") else { continue };
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let (temporary, segment) = (dir.join(&entry.name), dir.join(name));
-        if disk.exists(&segment) {
-            disk.remove_file(&temporary)?;
-        } else {
-            disk.rename(&temporary, &segment)?;
-        }
-        disk.sync_dir(dir)?;
-    }
-    Ok(())
-}
-
-/// Renames a damaged segment to `<segment>.corrupt` and writes its good part anew under its name. Nothing is deleted.
-fn set_damage_aside(head: &Head, dir: &Path, segment: u32, path: &Path, offset: u64) -> Result<(), Error> {
-    let disk = &head.disk;
-    let bytes = disk.read(path)?;
-    let good = bytes.get(..usize::try_from(offset).unwrap_or(usize::MAX)).unwrap_or(&bytes);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let numbered = |n: u32| if n == 0 { format!("{name}.corrupt") } else { format!("{name}.corrupt.{n}") };
-    let aside = (0..u32::MAX).map(|n| dir.join(numbered(n))).find(|p| !disk.exists(p)).unwrap_or_default();
-    let temporary = dir.join(format!("{name}.tmp"));
-    let mut file = disk.create(&temporary)?;
-    file.write(good)?;
-    file.sync()?;
-    drop(file);
-    disk.sync_dir(dir)?;
-    disk.rename(path, &aside)?;
-    disk.rename(&temporary, path)?;
-    disk.sync_dir(dir)?;
-    tracing::error!(damaged = %aside.display(), offset, lost = bytes.len() - good.len(), "set a damaged segment aside");
-    // The damage may lie within a record whose first parts are whole: that record goes too.
-    let mut reader = SegmentsReader::range(disk.clone(), dir, segment, segment)?;
-    while reader.next()?.is_some() {}
-    if let Some((_, offset)) = reader.torn_tail() {
-        cut_torn_tail(&**disk, dir, segment, offset)?;
-    }
-    Ok(())
 }

@@ -1,11 +1,12 @@
 //! What happens once samples are in a block: they leave memory, head chunk files and the log.
 
+use std::path::Path;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::series::{PAGE_SLOTS, State};
 use super::{Head, WAL_DIR};
 use crate::error::Error;
-use crate::wal::checkpoint;
+use crate::wal::{self, checkpoint};
 
 impl Head {
     /// From now on samples before `mint` are refused; waits for commits under way.
@@ -140,6 +141,19 @@ impl Head {
         })
     }
 
+    /// Sets damage aside that a checkpoint has met, so that the next one comes through; gives the error back.
+    fn repair_log(&self, error: wal::Error) -> wal::Error {
+        self.metrics.checkpoints_failed.fetch_add(1, Relaxed);
+        let wal::Error::Corrupt { path, segment, offset, reason } = &error else { return error };
+        self.metrics.wal_corruptions.fetch_add(1, Relaxed);
+        let damage = wal::Error::Corrupt { path: path.clone(), segment: *segment, offset: *offset, reason };
+        let dir = path.parent().unwrap_or(Path::new(""));
+        if let Err(error) = wal::read::repair(&self.disk, dir, damage) {
+            tracing::error!(%error, "cannot set damage of the log aside");
+        }
+        error
+    }
+
     fn try_truncate_log(&self, mint: i64) -> Result<(), Error> {
         let wal_dir = self.dir.join(WAL_DIR);
         let (first, last) = {
@@ -163,10 +177,9 @@ impl Head {
             let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
             id.is_some_and(|id| live.contains(&id))
         };
-        checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, self.options.wal_compression)
-            .inspect_err(|_| {
-                self.metrics.checkpoints_failed.fetch_add(1, Relaxed);
-            })?;
+        let compression = self.options.wal_compression;
+        checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, compression)
+            .map_err(|error| self.repair_log(error))?;
         drop(old_refs);
         self.log.lock().wal.truncate(last + 1)?;
         checkpoint::remove_before(&*self.disk, &wal_dir, last)?;

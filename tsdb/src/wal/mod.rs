@@ -9,6 +9,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use write::Wal;
+pub(crate) use write::fill;
 
 use crate::disk::{self, Disk};
 
@@ -91,6 +92,16 @@ pub enum Error {
         /// The first behind it.
         after: u32,
     },
+    /// Segments that must have been there are not.
+    #[error("segments {first} to {last} of `{}` are missing", .dir.display())]
+    Missing {
+        /// The log's directory.
+        dir: PathBuf,
+        /// The first of them.
+        first: u32,
+        /// The last of them that is known of.
+        last: u32,
+    },
     /// A record that cannot be compressed.
     #[error("cannot compress a record of {len} bytes: {reason}")]
     Compress {
@@ -133,23 +144,6 @@ pub(crate) fn check_sequential(dir: &Path, segments: &[(u32, u64)]) -> Result<()
 /// The file of a segment: eight digits.
 pub fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("{segment:08}"))
-}
-
-/// A name beside `path` that is still free: `<path>.<suffix>`, then with a number behind it.
-fn free_name(disk: &dyn Disk, path: &Path, suffix: &str) -> PathBuf {
-    let name = |n: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{suffix}"));
-        if n > 0 {
-            name.push(format!(".{n}"));
-        }
-        PathBuf::from(name)
-    };
-    let mut n = 0;
-    while disk.exists(&name(n)) {
-        n += 1;
-    }
-    name(n)
 }
 
 #[cfg(test)]

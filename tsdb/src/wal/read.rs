@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, free_name, part, segment_path};
+use super::{Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, part, segment_path};
 use crate::disk::{self, Disk};
 use crate::encoding::crc32c;
 
@@ -271,6 +271,8 @@ struct Pages {
     filled: usize,
     at: usize,
     at_end: bool,
+    /// Why nothing behind what is filled could be read.
+    failed: Option<std::io::Error>,
     /// Behind damage: parts of records whose beginning is lost are passed over, until one begins.
     resyncing: bool,
 }
@@ -289,6 +291,7 @@ impl Pages {
             filled: 0,
             at: 0,
             at_end: false,
+            failed: None,
             resyncing: false,
         })
     }
@@ -303,6 +306,7 @@ impl Pages {
     }
 
     fn refill(&mut self) -> Result<(), Error> {
+        self.give_failure()?;
         self.block_start += self.filled as u64;
         (self.filled, self.at) = (0, 0);
         while self.filled < BLOCK && !self.at_end {
@@ -310,10 +314,19 @@ impl Pages {
                 Ok(0) => self.at_end = true,
                 Ok(n) => self.filled += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                // What was read before is of use.
+                Err(e) if self.filled > 0 => {
+                    self.failed = Some(e);
+                    break;
+                }
                 Err(e) => return Err(disk::Error::new("read", &self.path, e).into()),
             }
         }
         Ok(())
+    }
+
+    fn give_failure(&mut self) -> Result<(), Error> {
+        self.failed.take().map_or(Ok(()), |e| Err(disk::Error::new("read", &self.path, e).into()))
     }
 
     /// Behind damage: goes to the next page.
@@ -366,7 +379,8 @@ impl Pages {
     }
 
     /// A fragment that its page cannot hold: torn where the file ends there, else damaged.
-    fn cut(&self, cut_by_file: bool) -> Result<Fragment, Error> {
+    fn cut(&mut self, cut_by_file: bool) -> Result<Fragment, Error> {
+        self.give_failure()?;
         if cut_by_file {
             Ok(Fragment::Torn)
         } else {
@@ -419,7 +433,7 @@ pub fn repair(disk: &Arc<dyn Disk>, dir: &Path, error: Error) -> Result<Repaired
     }
     wal.sync()?;
     let (bytes_before, bytes_after) = (reader.bytes_total(), wal.size());
-    let set_aside = free_name(&**disk, &path, "corrupt");
+    let set_aside = disk::free_name(&**disk, &path, "corrupt");
     disk.rename(&path, &set_aside)?;
     disk.rename(&segment_path(&work, 0), &path)?;
     disk.sync_dir(dir)?;

@@ -1,9 +1,8 @@
 //! The end of the last segment after a crash: finds a record that was not written to its end, and cuts it off.
 
-use std::io::{Read, Write as _};
 use std::path::Path;
 
-use super::{Error, FRAGMENT_HEADER, PAGE_SIZE, free_name, part, segment_path};
+use super::{Error, FRAGMENT_HEADER, PAGE_SIZE, part, segment_path};
 use crate::disk::{self, Disk};
 
 /// Cuts a torn record off the end of a segment of `len` bytes; returns the length that stays. Reads the last page only, or as
@@ -12,11 +11,8 @@ pub(super) fn cut_torn(disk: &dyn Disk, dir: &Path, segment: u32, len: u64) -> R
     let path = segment_path(dir, segment);
     let Some(keep) = find_torn(disk, &path, len)? else { return Ok(len) };
     // Copy first, cut then: at no moment are the bytes nowhere.
-    let mut torn = Vec::new();
-    let mut reader = disk.reader(&path)?;
-    skip(&mut reader, keep, &path)?;
-    reader.read_to_end(&mut torn).map_err(|e| disk::Error::new("read", &path, e))?;
-    let aside = free_name(disk, &path, "torn");
+    let torn = disk.read_at(&path, keep, len.saturating_sub(keep) as usize)?;
+    let aside = disk::free_name(disk, &path, "torn");
     let mut copy = disk.create(&aside)?;
     copy.write(&torn)?;
     copy.sync()?;
@@ -31,27 +27,22 @@ pub(super) fn cut_torn(disk: &dyn Disk, dir: &Path, segment: u32, len: u64) -> R
     Ok(keep)
 }
 
-fn skip(reader: &mut dyn Read, bytes: u64, path: &Path) -> Result<(), Error> {
-    let skipped = std::io::copy(&mut Read::take(reader, bytes), &mut std::io::sink().by_ref());
-    skipped.map_err(|e| disk::Error::new("read", path, e))?;
-    Ok(())
-}
-
 /// Where a torn record at the end of the segment begins; none where the segment ends well (or in a way that reading will report as damage).
 fn find_torn(disk: &dyn Disk, path: &Path, len: u64) -> Result<Option<u64>, Error> {
     let mut end_is_torn = false;
     let mut page = len.saturating_sub(1) / PAGE_SIZE as u64;
-    let mapped = disk.map(path)?;
     loop {
         let start = page * PAGE_SIZE as u64;
-        let end = mapped.len().min(start as usize + PAGE_SIZE);
-        let scan = scan_page(mapped.get(start as usize..end).unwrap_or(&[]), page == 0);
+        // not mapped: a page that the disk does not give must not end the process
+        let bytes = disk.read_at(path, start, PAGE_SIZE)?;
+        let end = start + bytes.len() as u64;
+        let scan = scan_page(&bytes, page == 0);
         let is_last_page = !end_is_torn;
         match scan {
             // The page ends well, so nothing before it matters.
             Scan::Complete if is_last_page => return Ok(None),
             // The record that goes on in the next page cannot begin behind a whole one: damage, for the reader to report.
-            Scan::Complete => return Ok(Some(end as u64)),
+            Scan::Complete => return Ok(Some(end)),
             Scan::Torn(offset) => return Ok(Some(start + offset as u64)),
             Scan::OpenFromBefore if page == 0 => return Ok(Some(0)),
             Scan::OpenFromBefore => {

@@ -1,12 +1,15 @@
 //! Writing the log: batches of records into pages, one write(2) a batch.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
-use super::{Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, part, segment_path, tail};
+use super::{
+    Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, checkpoint, part, segment_path, tail,
+};
 use crate::disk::{self, Disk, File, Syncer};
 use crate::encoding::crc32c;
 
@@ -23,7 +26,8 @@ pub struct Wal {
     compressor: Compressor,
     first: u32,
     segment: u32,
-    file: Box<dyn File>,
+    /// None where the disk has refused it until now.
+    file: Option<Box<dyn File>>,
     /// Bytes of the segments before the present one, to answer [`Wal::size`].
     closed_bytes: Vec<(u32, u64)>,
     /// Segments and directory entries that are not yet known to be durable, besides the present segment.
@@ -47,33 +51,19 @@ impl Wal {
     /// appended to. A record that a crash tore at the end of the last segment is cut off, after its bytes were copied to
     /// `<segment>.torn`: no program that reads the log later takes it for damage.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: WalOptions) -> Result<Self, Error> {
-        disk.create_dir_all(dir)?;
-        fill_gaps(&*disk, dir)?;
-        let mut closed = super::segments_with_len(&*disk, dir)?;
-        let segment = match closed.last_mut() {
-            Some((last, len)) => {
-                *len = tail::cut_torn(&*disk, dir, *last, *len)?;
-                *last + 1
-            }
-            None => 0,
-        };
-        // The process before may have been killed before its last sync: what it left in the page cache is made durable with the rest.
-        let unsynced = Arc::new(Mutex::new(Vec::new()));
-        if let Some(parent) = dir.parent() {
-            unsynced.lock().push(dir_syncer(&disk, parent));
-        }
-        for &(segment, _) in &closed {
-            let path = segment_path(dir, segment);
-            unsynced.lock().push(Arc::new(PathSyncer { disk: Arc::clone(&disk), path }));
-        }
-        let file = begin_segment(&disk, dir, segment, &unsynced)?;
+        let (wal, refused) = Wal::open_when_possible(disk, dir, options);
+        refused.map_or(Ok(wal), Err)
+    }
+
+    /// [`Wal::open`]. Where the disk refuses (it is full), each call that wants to write tries it again: the second value says why.
+    pub fn open_when_possible(disk: Arc<dyn Disk>, dir: &Path, options: WalOptions) -> (Self, Option<Error>) {
         let pages = options.segment_size.div_ceil(PAGE_SIZE as u64).max(1);
-        Ok(Wal {
-            first: closed.first().map_or(segment, |&(first, _)| first),
-            segment,
-            file,
-            closed_bytes: closed,
-            unsynced,
+        let mut wal = Wal {
+            first: 0,
+            segment: 0,
+            file: None,
+            closed_bytes: Vec::new(),
+            unsynced: Arc::default(),
             batch: Vec::new(),
             torn: false,
             sync_failed: Arc::default(),
@@ -81,31 +71,96 @@ impl Wal {
             segment_size: pages * PAGE_SIZE as u64,
             dir: dir.to_owned(),
             disk,
-        })
+        };
+        let refused = match wal.begin() {
+            Ok(file) => {
+                wal.file = Some(file);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        (wal, refused)
+    }
+
+    /// Begins the first segment of this process.
+    fn begin(&mut self) -> Result<Box<dyn File>, Error> {
+        let (disk, dir) = (&self.disk, &self.dir);
+        disk.create_dir_all(dir)?;
+        // What a checkpoint covers is not read any more, whatever stands there.
+        let covered = checkpoint::last(&**disk, dir)?.map_or(0, |(_, covered)| covered + 1);
+        fill_gaps(&**disk, dir, covered)?;
+        let mut closed = super::segments_with_len(&**disk, dir)?;
+        let segment = match closed.last_mut() {
+            Some((last, len)) => {
+                match tail::cut_torn(&**disk, dir, *last, *len) {
+                    Ok(kept) => *len = kept,
+                    Err(Error::Disk(e)) if e.is_full() => return Err(e.into()),
+                    // Who reads it reports what is wrong with it.
+                    Err(error) => tracing::warn!(%error, segment = *last, "cannot look for a torn record"),
+                }
+                *last + 1
+            }
+            None => 0,
+        };
+        let segment = segment.max(covered);
+        let file = disk.create(&segment_path(dir, segment))?;
+        // The process before may have been killed before its last sync: what it left in the page cache is made durable with the rest.
+        let mut unsynced = self.unsynced.lock();
+        unsynced.extend(dir.parent().map(|parent| dir_syncer(disk, parent)));
+        for &(segment, _) in &closed {
+            let path = segment_path(dir, segment);
+            unsynced.push(Arc::new(PathSyncer { disk: Arc::clone(disk), path }));
+        }
+        unsynced.push(dir_syncer(disk, dir));
+        drop(unsynced);
+        self.first = closed.first().map_or(segment, |&(first, _)| first);
+        self.segment = segment;
+        self.closed_bytes = closed;
+        Ok(file)
+    }
+
+    /// Whether a segment could be begun.
+    pub fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Runs something with the present segment's file; begins one where there is none yet.
+    fn with_file<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self, &mut Box<dyn File>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let file = self.begin()?;
+                tracing::info!(dir = %self.dir.display(), segment = self.segment, "the log can be written now");
+                file
+            }
+        };
+        let result = run(self, &mut file);
+        self.file = Some(file);
+        result
     }
 
     /// Writes a batch of records with one write(2), or one per segment where it crosses into the next. What it wrote survives
     /// kill -9 once it returned; a power cut only after [`Wal::sync`]. After an error nothing behind the last complete segment of the batch
     /// counts as written, and the log can be written on once the disk works again.
     pub fn log(&mut self, records: &[&[u8]]) -> Result<(), Error> {
+        self.with_file(|wal, file| wal.log_to(file, records))
+    }
+
+    fn log_to(&mut self, file: &mut Box<dyn File>, records: &[&[u8]]) -> Result<(), Error> {
         self.batch.clear();
         for record in records {
             let (record, flag) = self.compressor.compress(record)?;
-            let at = self.file.len() + self.batch.len() as u64;
+            let at = file.len() + self.batch.len() as u64;
             if at > 0 && framed_end(at, record.len()) > self.segment_size {
-                write_batch(&mut *self.file, &mut self.batch, &mut self.torn)?;
-                roll(
-                    &self.disk,
-                    &self.dir,
-                    &mut self.segment,
-                    &mut self.file,
-                    &mut self.closed_bytes,
-                    &self.unsynced,
-                )?;
+                write_batch(&mut **file, &mut self.batch, &mut self.torn)?;
+                roll(&self.disk, &self.dir, &mut self.segment, file, &mut self.closed_bytes, &self.unsynced)?;
             }
-            frame(&mut self.batch, self.file.len(), record, flag);
+            frame(&mut self.batch, file.len(), record, flag);
         }
-        write_batch(&mut *self.file, &mut self.batch, &mut self.torn)?;
+        write_batch(&mut **file, &mut self.batch, &mut self.torn)?;
         if self.batch.capacity() > KEEP_BUFFER {
             self.batch = Vec::new();
         }
@@ -132,7 +187,7 @@ impl Wal {
     pub fn syncer(&self) -> Arc<dyn Syncer> {
         Arc::new(LogSyncer {
             old: Arc::clone(&self.unsynced),
-            present: self.file.syncer(),
+            present: self.file.as_ref().map(|file| file.syncer()),
             failed: Arc::clone(&self.sync_failed),
         })
     }
@@ -140,16 +195,11 @@ impl Wal {
     /// Ends the present segment and begins the next; returns the new one's number. The old one is made durable by the next
     /// [`Wal::sync`].
     pub fn next_segment(&mut self) -> Result<u32, Error> {
-        write_batch(&mut *self.file, &mut Vec::new(), &mut self.torn)?;
-        roll(
-            &self.disk,
-            &self.dir,
-            &mut self.segment,
-            &mut self.file,
-            &mut self.closed_bytes,
-            &self.unsynced,
-        )?;
-        Ok(self.segment)
+        self.with_file(|wal, file| {
+            write_batch(&mut **file, &mut Vec::new(), &mut wal.torn)?;
+            roll(&wal.disk, &wal.dir, &mut wal.segment, file, &mut wal.closed_bytes, &wal.unsynced)?;
+            Ok(wal.segment)
+        })
     }
 
     /// Removes the segments below the given number; never the present one.
@@ -180,7 +230,7 @@ impl Wal {
 
     /// Bytes of all segments (without checkpoints).
     pub fn size(&self) -> u64 {
-        self.closed_bytes.iter().map(|&(_, len)| len).sum::<u64>() + self.file.len()
+        self.closed_bytes.iter().map(|&(_, len)| len).sum::<u64>() + self.file.as_ref().map_or(0, |f| f.len())
     }
 
     /// The log's directory.
@@ -207,14 +257,24 @@ fn dir_syncer(disk: &Arc<dyn Disk>, dir: &Path) -> Arc<dyn Syncer> {
 
 /// Puts empty segments where a power cut took the names of some: a log's numbers must follow each other, for Prometheus too. What is lost
 /// is reported where it is replayed.
-fn fill_gaps(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    let segments = super::segments_with_len(disk, dir)?;
+///
+/// Where there are segments, the next one is `next` at the least: those before it are put there too.
+fn fill_gaps(disk: &dyn Disk, dir: &Path, next: u32) -> Result<(), Error> {
+    let mut segments = super::segments(disk, dir)?;
+    if segments.last().is_some_and(|&last| last < next) {
+        segments.push(next);
+    }
     for pair in segments.windows(2) {
-        let missing = pair[0].0 + 1..pair[1].0;
-        if missing.len() <= MAX_GAP as usize {
-            for segment in missing {
-                disk.create(&segment_path(dir, segment))?;
-            }
+        fill(disk, dir, pair[0] + 1..pair[1])?;
+    }
+    Ok(())
+}
+
+/// Puts an empty segment where there is none; not where so many are missing that something else must be wrong.
+pub(crate) fn fill(disk: &dyn Disk, dir: &Path, missing: std::ops::Range<u32>) -> Result<(), Error> {
+    if missing.len() <= MAX_GAP as usize {
+        for segment in missing {
+            disk.create(&segment_path(dir, segment))?;
         }
     }
     Ok(())
@@ -372,6 +432,10 @@ impl Syncer for PathSyncer {
         match self.disk.append(&self.path) {
             Ok(file) => file.sync(),
             Err(e) if e.is_not_found() => Ok(()),
+            // This process has not written it, and has reported that it cannot use it.
+            Err(e) if matches!(e.source.kind(), ErrorKind::PermissionDenied | ErrorKind::IsADirectory) => {
+                Ok(())
+            }
             Err(e) => Err(e),
         }
     }
@@ -381,7 +445,7 @@ impl Syncer for PathSyncer {
 #[derive(Debug)]
 struct LogSyncer {
     old: Arc<Mutex<Vec<Arc<dyn Syncer>>>>,
-    present: Arc<dyn Syncer>,
+    present: Option<Arc<dyn Syncer>>,
     failed: Arc<AtomicBool>,
 }
 
@@ -399,6 +463,6 @@ impl LogSyncer {
         }
         // Only what was synced leaves the list: others may have come meanwhile, and a failed one stays.
         self.old.lock().retain(|s| !old.iter().any(|done| Arc::ptr_eq(s, done)));
-        self.present.sync()
+        self.present.as_ref().map_or(Ok(()), |present| present.sync())
     }
 }

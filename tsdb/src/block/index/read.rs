@@ -48,6 +48,10 @@ pub(in crate::block) struct Index {
 impl Index {
     pub(in crate::block) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, Error> {
         let bytes = disk.map(path)?;
+        let len = bytes.len() as u64;
+        // What is looked at here is read first: a page that the disk does not give must cost this block, and not the start.
+        disk.probe(path, 0..len.min(HEADER as u64))?;
+        disk.probe(path, len.saturating_sub(TOC as u64)..len)?;
         let mut r = Reader::new(&bytes);
         let (magic, version) = (|| Ok((r.be32("magic number")?, r.u8("version")?)))()
             .map_err(|e| Error::decoding(path, 0, e))?;
@@ -58,6 +62,8 @@ impl Index {
             return Err(Error::corrupt(path, 4, format!("unknown version {version}")));
         }
         let toc = read_toc(&bytes, path)?;
+        disk.probe(path, toc.symbols.min(len)..toc.series.min(len))?;
+        disk.probe(path, toc.postings_offset_table.min(len)..len)?;
         let (start, end) = section(&bytes, toc.symbols, "symbol table", path)?;
         let symbols =
             Symbols::open(&bytes, start, end, version).map_err(|e| Error::decoding(path, start as u64, e))?;

@@ -4,7 +4,7 @@ use super::*;
 use crate::disk::RealDisk;
 
 fn open(dir: &Path) -> HeadChunks {
-    HeadChunks::open(Arc::new(RealDisk), dir).unwrap()
+    HeadChunks::open(Arc::new(RealDisk), dir)
 }
 
 fn all(chunks: &mut HeadChunks) -> Result<Vec<(u64, Vec<u8>)>, Error> {
