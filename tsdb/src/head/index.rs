@@ -369,7 +369,8 @@ mod tests {
     fn the_state_changes_with_the_series_that_matchers_find() {
         let mut index = index(&[&[("a", "1"), ("__name__", "x")], &[("a", "2"), ("__name__", "y")]]);
         let of = |index: &Index, matchers: &[Matcher]| index.state(matchers);
-        let (x, both) = ([Matcher::equal("__name__", "x")], [Matcher::new(MatchOp::Regex, "a", ".").unwrap()]);
+        let (x, both) =
+            ([Matcher::equal("__name__", "x")], [Matcher::new(MatchOp::Regex, "a", ".").unwrap()]);
         let named = [both[0].clone(), Matcher::equal("a", "1"), x[0].clone()];
         let before = [of(&index, &x), of(&index, &both), of(&index, &named)];
         index.insert(2, &Labels::from_pairs([("a", "3"), ("__name__", "y")]));
