@@ -347,8 +347,14 @@ impl Adder<'_, '_> {
             })
             .collect();
         let mut histograms = Histograms::default();
+        let mut firsts = vec![usize::MAX; n];
         let mut add = |begin: usize, cols: &[&Column]| {
             let of = &groups.of[begin..begin + cols.len()];
+            for (k, (col, group)) in cols.iter().zip(of).enumerate() {
+                if firsts[*group] == usize::MAX && col.any_present() {
+                    firsts[*group] = begin + k;
+                }
+            }
             if cols.len() * self.steps < WORTH_SHARING {
                 tiles.iter_mut().for_each(|tile| add_to_tile(tile, cols, of));
             } else {
@@ -370,10 +376,18 @@ impl Adder<'_, '_> {
                 add(0, &cols);
             }
         }
-        Ok(self.finish(groups, &tiles, &histograms))
+        Ok(self.finish(groups, &firsts, &tiles, &histograms))
     }
 
-    fn finish<A: Acc>(&self, groups: Groups, tiles: &[Tile<A>], histograms: &Histograms) -> Vec<OutSeries> {
+    /// The groups that have a value. `firsts`: the first series of each that has one, whose order is that of the groups: where `topk` chooses
+    /// among equal ones, the first counts.
+    fn finish<A: Acc>(
+        &self,
+        groups: Groups,
+        firsts: &[usize],
+        tiles: &[Tile<A>],
+        histograms: &Histograms,
+    ) -> Vec<OutSeries> {
         let mut out: Vec<OutSeries> = groups
             .keys
             .into_iter()
@@ -395,8 +409,13 @@ impl Adder<'_, '_> {
             let point = self.finish_histogram(col.is_present(*step), sum, col.values[*step]);
             col.set(*step, point);
         }
-        out.retain(|s| s.col.any_present());
-        out
+        if firsts.is_sorted() {
+            out.retain(|s| s.col.any_present());
+            return out;
+        }
+        let mut in_order: Vec<(usize, OutSeries)> = firsts.iter().copied().zip(out).collect();
+        in_order.sort_by_key(|(first, _)| *first);
+        in_order.into_iter().map(|(_, s)| s).filter(|s| s.col.any_present()).collect()
     }
 
     fn add_histograms(&self, col: &Column, group: usize, name: &str, sums: &mut Histograms) {

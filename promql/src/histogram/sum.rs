@@ -15,6 +15,11 @@ struct Part {
 }
 
 impl Part {
+    /// The first value: also a zero keeps its sign.
+    fn of(v: f64) -> Part {
+        Part { acc: Kahan { sum: v, c: 0.0 }, is_mean: false }
+    }
+
     /// Adds the `n`-th value.
     fn add(&mut self, v: f64, n: Option<f64>) {
         let Some(n) = n else { return self.acc.add(v) };
@@ -114,8 +119,12 @@ impl Sum {
         } else {
             self.shape.counter_reset = joined_reset(self.shape.counter_reset, h.counter_reset).0;
         }
-        self.count.add(h.count, n);
-        self.sum.add(h.sum, n);
+        if self.added == 1.0 {
+            (self.count, self.sum) = (Part::of(h.count), Part::of(h.sum));
+        } else {
+            self.count.add(h.count, n);
+            self.sum.add(h.sum, n);
+        }
         if h.uses_custom_buckets() { self.add_custom(h, n) } else { self.add_exponential(h, n) }
     }
 
@@ -153,7 +162,11 @@ impl Sum {
             threshold = common_threshold(&self.as_histogram(Part::total), h);
             self.widen_zero(threshold);
         }
-        self.zero.add(h.zero_count, n);
+        if self.added == 1.0 {
+            self.zero = Part::of(h.zero_count);
+        } else {
+            self.zero.add(h.zero_count, n);
+        }
         for (side, sums) in [(Side::Positive, &mut self.positive), (Side::Negative, &mut self.negative)] {
             for (index, v) in counts(h, side) {
                 let inside = threshold > 0.0 && bound(index, schema) <= threshold;
@@ -214,12 +227,18 @@ impl Sum {
 
     /// The sum.
     pub(crate) fn value(&self) -> Option<FloatHistogram> {
-        self.is_defined().then(|| compact(self.as_histogram(Part::total)))
+        self.is_defined().then(|| compact(self.as_histogram(|p| self.of_one(p).unwrap_or_else(|| p.total()))))
     }
 
     /// The mean of what was added with [`Sum::add_to_mean`].
     pub(crate) fn mean(&self) -> Option<FloatHistogram> {
-        self.is_defined().then(|| compact(self.as_histogram(|p| p.mean(self.added))))
+        self.is_defined()
+            .then(|| compact(self.as_histogram(|p| self.of_one(p).unwrap_or_else(|| p.mean(self.added)))))
+    }
+
+    /// A part of a sum of one histogram, to which nothing is added: -0 stays what it is.
+    fn of_one(&self, part: &Part) -> Option<f64> {
+        (self.added == 1.0).then_some(part.acc.sum)
     }
 
     fn is_defined(&self) -> bool {

@@ -166,11 +166,13 @@ mod tests {
         for _ in 0..100_000 {
             bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             // all mantissas, and all exponents from 1e-7 to 1e17
-            let v = f64::from_bits((bits >> 1) % (1 << 52) | (1000 + (bits >> 53) % 80) << 52);
+            let (mantissa, exponent) = ((bits >> 1) % (1 << 52), 1000 + (bits >> 53) % 80);
+            let v = f64::from_bits(mantissa | (exponent << 52));
             let text = written(|o| value(o, v));
             assert_eq!(text.trim_matches('"').parse::<f64>(), Ok(v));
             if (1e-4..1e15).contains(&v) {
-                assert_eq!(text.trim_matches('"'), v.to_string());
+                // between two equally near the standard library takes the other one than Go
+                assert_eq!(text.len(), v.to_string().len() + 2);
             }
         }
     }
