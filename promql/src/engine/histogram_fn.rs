@@ -97,7 +97,7 @@ fn with_point(v: f64) -> String {
     if v == 0.0 {
         return "0.0".to_owned();
     }
-    let text = model::float::format_general(v);
+    let text = model::float::format_short(v);
     if text.contains(|c: char| !c.is_ascii_digit() && c != '-') { text } else { text + ".0" }
 }
 
