@@ -2,13 +2,50 @@
 
 use crate::gate::{Gate, Sizes};
 use model::{FloatHistogram, Labels, Matcher};
+use promql::engine::Held;
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
 use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The database as the query engine reads it.
-pub(crate) struct TsdbQueryable(pub(crate) Arc<tsdb::Db>);
+pub(crate) struct TsdbQueryable {
+    pub(crate) db: Arc<tsdb::Db>,
+    pub(crate) engine: Arc<promql::Engine>,
+}
+
+/// What a selected series takes: its labels, where its chunks are, a copy of the one that grows; bytes, about.
+const SELECTED_BYTES: usize = 500;
+/// The part of it that the engine does not count itself.
+const UNCOUNTED_BYTES: usize = 250;
+/// So many times all series of the head, selected, must fit into what queries may still hold; else each selection is counted first.
+const EASY: usize = 4;
+
+/// How an error begins that says that there is no memory for a selection: as the engine's own does.
+pub(crate) const OVER_BUDGET: &str = "all queries together need more than their memory budget";
+
+impl TsdbQueryable {
+    /// Memory for a selection, taken before it is made; none where there is plenty.
+    fn hold(
+        &self,
+        querier: &tsdb::Querier,
+        matchers: &[Matcher],
+        hints: &SelectHints,
+    ) -> Result<Option<(Held, usize)>, StorageError> {
+        let budget = self.engine.options().memory_budget;
+        let metrics = self.db.metrics();
+        let series =
+            metrics.series_created.load(Relaxed).saturating_sub(metrics.series_removed.load(Relaxed));
+        let worst = (series as usize).saturating_mul(SELECTED_BYTES * EASY);
+        if budget == 0 || worst < budget.saturating_sub(self.engine.held_bytes()) {
+            return Ok(None);
+        }
+        let count = querier.count(matchers, hints.start, hints.end).map_err(storage_error)?;
+        let held = self.engine.hold(count * SELECTED_BYTES, "the list of selected series");
+        held.map(|held| Some((held, count))).map_err(|e| StorageError(e.to_string()))
+    }
+}
 
 /// A query that reaches into what is still being replayed waits this long for the rest, before it answers with a warning: after
 /// most restarts nobody sees a gap, and after the longest nobody waits in vain.
@@ -23,18 +60,27 @@ impl Queryable for TsdbQueryable {
             };
             found.map_err(storage_error)
         };
-        let mut querier = self.0.querier();
+        let mut querier = self.db.querier();
+        let held = self.hold(&querier, matchers, hints)?;
         let mut found = select(&querier)?;
-        if !querier.warnings().is_empty() && self.0.wait_for_replay(REPLAY_PATIENCE) {
-            querier = self.0.querier();
+        if !querier.warnings().is_empty() && self.db.wait_for_replay(REPLAY_PATIENCE) {
+            querier = self.db.querier();
             found = select(&querier)?;
         }
-        let series = found.into_iter().map(|entry| Arc::new(TsdbSeries(entry)) as Arc<dyn Series>).collect();
+        // the engine counts a part of it from here on
+        let held = held.map(|(mut held, count)| {
+            held.shrink_to(count * UNCOUNTED_BYTES);
+            Arc::new(held)
+        });
+        let series = found
+            .into_iter()
+            .map(|entry| Arc::new(TsdbSeries { entry, _held: held.clone() }) as Arc<dyn Series>)
+            .collect();
         Ok(Selection { series, warnings: querier.warnings() })
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Option<Vec<String>>, StorageError> {
-        let found = self.0.querier().label_values(name, matchers, i64::MIN, i64::MAX, MOST_VALUES);
+        let found = self.db.querier().label_values(name, matchers, i64::MIN, i64::MAX, MOST_VALUES);
         found.map(Some).map_err(storage_error)
     }
 }
@@ -46,11 +92,14 @@ fn storage_error(error: tsdb::Error) -> StorageError {
     StorageError(error.to_string())
 }
 
-struct TsdbSeries(tsdb::SeriesEntry);
+struct TsdbSeries {
+    entry: tsdb::SeriesEntry,
+    _held: Option<Arc<Held>>,
+}
 
 impl Series for TsdbSeries {
     fn labels(&self) -> &Labels {
-        self.0.labels()
+        self.entry.labels()
     }
 
     fn read(&self, mint: i64, maxt: i64, out: &mut SampleBuffer) -> Result<(), StorageError> {
@@ -60,7 +109,7 @@ impl Series for TsdbSeries {
             histograms: std::mem::take(&mut out.histograms),
             starts: std::mem::take(&mut out.starts),
         };
-        let read = self.0.read_columns(mint, maxt, &mut columns);
+        let read = self.entry.read_columns(mint, maxt, &mut columns);
         let tsdb::FloatColumns { ts, vs, histograms, starts } = columns;
         *out = SampleBuffer { timestamps: ts, values: vs, histograms, starts };
         read.map_err(storage_error)

@@ -36,9 +36,11 @@ fn plain_value(out: &mut String, v: f64) {
     } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         out.push_str(&model::float::format_plain(v));
     } else {
-        // as Go writes it: the exponent has a sign and two digits at least
-        let text = format!("{v:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        // as Go writes it: the exponent has a sign and two digits at least, and of two shortest decimals that are as near the even one
+        // counts, which the standard library does otherwise
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(v);
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
         let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
     }
@@ -145,6 +147,7 @@ mod tests {
             (1e-7, "1e-07"),
             (-2.5e-123, "-2.5e-123"),
             (1.25e21, "1.25e+21"),
+            (2f64.powi(-25), "2.9802322387695312e-08"),
             (1e20, "100000000000000000000"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Inf"),

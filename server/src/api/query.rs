@@ -4,7 +4,7 @@ use super::error::{ApiError, ErrorType};
 use super::params::Params;
 use super::{ApiResult, Success, encode};
 use crate::State;
-use crate::adapters::TsdbQueryable;
+use crate::adapters::{OVER_BUDGET, TsdbQueryable};
 use axum::extract::State as Shared;
 use promql::engine::{Cancel, Held, Points, Sample};
 use promql::{QueryError, QueryOptions, QueryResult, Stopwatch, Value};
@@ -112,7 +112,8 @@ async fn evaluate(
         let work = state.web.blocking(move || {
             let _slot = slot;
             let began = owned.clock.monotonic();
-            let result = run(&owned.engine, &TsdbQueryable(owned.db.clone()), &options)?;
+            let storage = TsdbQueryable { db: owned.db.clone(), engine: owned.engine.clone() };
+            let result = run(&owned.engine, &storage, &options)?;
             let took = owned.clock.monotonic().saturating_sub(began);
             // while it is written, the value and its JSON are both there
             let extent = Extent::of(&result.value);
@@ -127,6 +128,7 @@ async fn evaluate(
                 QueryError::Parse(_) | QueryError::BadData(_) => return ApiError::parameter("query", e),
                 QueryError::Timeout => ErrorType::Timeout,
                 QueryError::Cancelled => ErrorType::Canceled,
+                QueryError::Storage(why) if why.0.starts_with(OVER_BUDGET) => ErrorType::Execution,
                 QueryError::Storage(_) => ErrorType::Internal,
                 _ => ErrorType::Execution,
             };

@@ -416,7 +416,7 @@ pub(super) async fn handle(
     }
     let (compressed, _held) = match receive::body(&state, &headers, body).await {
         Ok(received) => received,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let result = tokio::task::block_in_place(|| {
         let bad = |e: &dyn std::fmt::Display| ApiError::new(ErrorType::BadData, format!("snappy: {e}"));

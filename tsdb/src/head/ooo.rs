@@ -188,7 +188,7 @@ impl OutOfOrder {
         let all = self.series.read();
         let sampled = all.values().take(SAMPLED);
         let (count, bytes) = sampled.fold((0, 0), |(n, bytes), s| (n + 1, bytes + s.heap_bytes()));
-        if count == 0 { 0 } else { bytes * all.len() / count }
+        (bytes * all.len()).checked_div(count).unwrap_or(0)
     }
 
     /// Adds a sample; its start (0: unknown) is left out where the chunks have no room for it.

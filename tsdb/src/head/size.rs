@@ -40,7 +40,7 @@ impl Head {
             (pages.len(), sampled)
         };
         let heap: usize = sampled.iter().map(|page| heap_bytes(page)).sum();
-        let chunks = if sampled.is_empty() { 0 } else { heap * pages / sampled.len() };
+        let chunks = (heap * pages).checked_div(sampled.len()).unwrap_or(0);
         let (index, num_series) = {
             let index = self.index.read();
             (index.bytes(), index.len())

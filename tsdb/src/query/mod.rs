@@ -93,6 +93,21 @@ impl Querier {
         Ok(merge(sources))
     }
 
+    /// How many series [`Querier::select`] will look at, at most: the most that one of head and blocks has.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    pub fn count(&self, matchers: &[Matcher], mint: i64, maxt: i64) -> Result<usize, Error> {
+        let mut most = 0;
+        if self.head_reaches(maxt) {
+            most = matchers::resolve(&*self.db.head.index.read(), matchers)?.len();
+        }
+        for block in self.blocks(mint, maxt) {
+            most = most.max(matchers::resolve(&BlockSource(&block), matchers)?.len());
+        }
+        Ok(most)
+    }
+
     /// The labels of the series that satisfy all matchers and have samples in `mint..=maxt`, in order.
     ///
     /// # Errors

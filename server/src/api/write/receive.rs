@@ -1,7 +1,6 @@
 //! The body of a remote write: what it says it is, and the memory that it takes.
 
 use crate::State;
-use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -23,8 +22,8 @@ pub(super) async fn body(
     state: &State,
     headers: &HeaderMap,
     body: axum::body::Body,
-) -> Result<(Bytes, Held), Response> {
-    let refused = |status: StatusCode, why: String| Err((status, why + "\n").into_response());
+) -> Result<(Bytes, Held), (StatusCode, String)> {
+    let refused = |status: StatusCode, why: String| Err((status, why + "\n"));
     let announced =
         headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     let most = announced.unwrap_or(MAX_COMPRESSED_BYTES.min(state.bodies.total().unwrap_or(usize::MAX)));
