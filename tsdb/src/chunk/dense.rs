@@ -2,17 +2,21 @@
 //!
 //! A writer that sees one sample at a time keeps a window of significant bits as long as values fit in it, so that one outlier widens all values
 //! behind it. Here all samples are known, so the windows are chosen for the smallest sum: values are cut into runs that share a window. A run of
-//! `n` values whose union of significant bits is `w` wide costs `11 + n (2 + w)` bits; the best cut is found from left to right, with the best costs of
-//! all beginnings kept.
+//! `n` values whose union of significant bits is `w` wide costs `11 + n (2 + w)` bits; a good cut is found from left to right, with the best costs of
+//! all beginnings kept. Where the last run may begin is tried for the last few values one by one, then at the beginnings of earlier runs:
+//! trying all of them takes five times as long, for a few bits in a thousand.
 
 use super::bits::{put_bits, put_dod};
 use super::xor2::Bounds;
 use super::{Encoding, SAMPLES_PER_CHUNK, SAMPLES_PER_COMPACTED_CHUNK, Xor2Chunk};
 use crate::encoding::{put_uvarint, put_varint};
 
-/// Runs are at most so long: beyond, a repeated header of 11 bits is less than a fifth of a bit a sample, and the search stays
-/// linear.
-const MAX_RUN: usize = 64;
+/// Runs are at most so long: their lengths are kept in bytes.
+const MAX_RUN: usize = 240;
+/// The last run may begin at any of so many values before the end.
+const TRIED_ONE_BY_ONE: usize = 6;
+/// Or so many earlier runs before.
+const TRIED_RUNS: usize = 6;
 /// Bits of the header that begins a window, beyond those of a value that keeps it.
 const WINDOW_COST: u32 = 11;
 /// Leading zeros have five bits.
@@ -26,14 +30,26 @@ struct Xor {
     trailing: u8,
 }
 
+/// The best way found to cut some of the first values into runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Best {
+    /// Bits in all.
+    cost: u32,
+    /// Values in the last run.
+    run: u8,
+    /// The last run's window.
+    leading: u8,
+    trailing: u8,
+}
+
 /// Encodes samples densely; keeps its buffers from call to call.
 #[derive(Clone, Debug, Default)]
 pub struct DenseEncoder {
     xors: Vec<Xor>,
     /// Places of the values that differ from the one before.
     changed: Vec<u32>,
-    /// Least cost in bits of the first `n` changed values, and the length of the last run in it.
-    best: Vec<(u32, u8)>,
+    /// What the first `n` changed values cost at least, as far as it was tried.
+    best: Vec<Best>,
     /// Window at each changed value: leading and trailing zeros; a run begins where `.2` is set.
     windows: Vec<(u8, u8, bool)>,
     bytes: Vec<u8>,
@@ -151,7 +167,7 @@ impl DenseEncoder {
             }
         }
         self.best.clear();
-        self.best.push((0, 0));
+        self.best.push(Best::default());
         for end in 0..self.changed.len() {
             self.best.push(best_last_run(&self.xors, &self.changed[..=end], &self.best));
         }
@@ -159,10 +175,8 @@ impl DenseEncoder {
         self.windows.resize(self.changed.len(), (0, 0, false));
         let mut end = self.changed.len();
         while end > 0 {
-            let begin = end - usize::from(self.best[end].1).clamp(1, end);
-            let run = self.changed[begin..end].iter().map(|&i| self.xors[i as usize]);
-            let (leading, trailing) =
-                run.fold((MAX_LEADING, 63), |(l, t), x| (l.min(x.leading), t.min(x.trailing)));
+            let Best { run, leading, trailing, .. } = self.best[end];
+            let begin = end - usize::from(run).clamp(1, end);
             for (i, window) in self.windows[begin..end].iter_mut().enumerate() {
                 *window = (leading, trailing, i == 0);
             }
@@ -171,22 +185,36 @@ impl DenseEncoder {
     }
 }
 
-/// The least cost of all the changed values, and how many of them the last run of that takes.
+/// The best way to cut the changed values, given that for all beginnings of them.
 #[inline]
-fn best_last_run(xors: &[Xor], changed: &[u32], best: &[(u32, u8)]) -> (u32, u8) {
-    let (mut leading, mut trailing) = (MAX_LEADING, 63);
-    let mut found = (u32::MAX, 1);
-    let mut count = 0;
-    for (&i, &(before, _)) in changed.iter().zip(best).rev().take(MAX_RUN) {
-        let xor = xors[i as usize];
-        leading = leading.min(xor.leading);
-        trailing = trailing.min(xor.trailing);
-        count += 1;
+fn best_last_run(xors: &[Xor], changed: &[u32], best: &[Best]) -> Best {
+    let mut found = Best { cost: u32::MAX, ..Best::default() };
+    let mut try_run = |begin: usize, leading: u8, trailing: u8| {
+        let count = (changed.len() - begin) as u32;
         let width = 64 - u32::from(leading) - u32::from(trailing);
-        let cost = before + WINDOW_COST + count * (2 + width);
-        if cost < found.0 {
-            found = (cost, count as u8);
+        let cost = best[begin].cost + WINDOW_COST + count * (2 + width);
+        if cost < found.cost {
+            found = Best { cost, run: count as u8, leading, trailing };
         }
+    };
+    let own = |at: usize| xors[changed[at] as usize];
+    let last = changed.len() - 1;
+    let (mut leading, mut trailing) = (MAX_LEADING, 63);
+    for begin in (0..=last).rev().take(TRIED_ONE_BY_ONE) {
+        let xor = own(begin);
+        (leading, trailing) = (leading.min(xor.leading), trailing.min(xor.trailing));
+        try_run(begin, leading, trailing);
+    }
+    let (mut leading, mut trailing, mut begin) = (own(last).leading, own(last).trailing, last);
+    for _ in 0..TRIED_RUNS {
+        let before = best[begin];
+        let run = usize::from(before.run);
+        if run == 0 || changed.len() - begin + run > MAX_RUN {
+            break;
+        }
+        begin -= run;
+        (leading, trailing) = (leading.min(before.leading), trailing.min(before.trailing));
+        try_run(begin, leading, trailing);
     }
     found
 }

@@ -3,7 +3,7 @@
 use super::{DenseEncoder, Encoding, Encodings, Error, SAMPLES_PER_COMPACTED_CHUNK, Samples, forget_reset};
 
 /// Float chunks with fewer samples than this are joined: longer ones have little to gain, and would be encoded again at each level.
-const SHORT: u16 = SAMPLES_PER_COMPACTED_CHUNK / 3 * 2;
+const SHORT: u16 = SAMPLES_PER_COMPACTED_CHUNK / 6 * 5;
 
 /// Where a chunk lies in the packer's buffer.
 #[derive(Clone, Copy, Debug)]

@@ -136,6 +136,9 @@ impl Run {
                         .iter()
                         .any(|(path, _)| path.to_string_lossy().contains(".corrupt"));
                     assert!(whole || counted || aside, "damage of {} is not reported", path.display());
+                    if aside && path.ends_with("tombstones") {
+                        self.model.take_back_deleted(&shown);
+                    }
                     self.model.compare(&shown, &Shown::new());
                 }
                 Err(error) => self.say(|_| format!("the damaged block: {error}")),

@@ -203,6 +203,18 @@ impl Model {
         }
     }
 
+    /// Takes over what is shown of a block that has lost its deletions, in place of what was appended after them.
+    pub(crate) fn take_back_deleted(&mut self, shown: &Shown) {
+        for (labels, t, bits) in samples(shown) {
+            let cells = self.series.entry(labels.clone()).or_default();
+            if cells.get(&t).is_none_or(|cell| cell.bits != bits) {
+                let (segments, series_segments) = ((0, u32::MAX), (0, u32::MAX));
+                let cell = Cell { bits, safety: Safety::Synced, doubtful: true, segments, series_segments };
+                cells.insert(t, cell);
+            }
+        }
+    }
+
     /// Compares with what a running database shows.
     pub(crate) fn compare(&self, shown: &Shown, expected: &Shown) {
         for (labels, samples) in expected {
