@@ -7,6 +7,7 @@ mod ended;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
+mod memory;
 pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
@@ -132,7 +133,8 @@ impl Head {
         if !wbl_segments.is_empty() {
             log.wbl(&disk, dir, &options)?;
         }
-        let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, now_ms)?;
+        let snapshot = memory::take(&*disk, dir, replay::is_settled(&*disk, dir)?)?;
+        let replay = replay::Progress::new(&*disk, &wal_dir, segments, wbl_segments, snapshot, now_ms)?;
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
         replay::set_chunks_aside(&*disk, dir)?;
