@@ -22,8 +22,7 @@ const FEATURES: &[(&str, Effect)] = &[
     ("promql-duration-expr", Effect::Settled),
     ("native-histograms", Effect::Settled),
     ("ooo-native-histograms", Effect::Settled),
-    // replay goes on beside everything else: a start reads neither log nor snapshot
-    ("memory-snapshot-on-shutdown", Effect::Settled),
+    ("memory-snapshot-on-shutdown", Effect::InForce),
     ("fast-startup", Effect::Settled),
     ("extra-scrape-metrics", Effect::NotYet),
     ("metadata-wal-records", Effect::NotYet),

@@ -121,6 +121,16 @@ const COUNTERS: &[(&str, &str, Count)] = &[
         "Damaged chunks met in head chunk files when a block was cut, and what of their directory could not be used.",
         |m| &m.head_chunk_corruptions,
     ),
+    (
+        "prometheus_tsdb_snapshot_replay_error_total",
+        "Snapshots of the memory that could not be used: the whole log was replayed.",
+        |m| &m.snapshots_failed,
+    ),
+    (
+        "pharos_tsdb_memory_snapshots_read_total",
+        "Snapshots of the memory that were read in the place of the log.",
+        |m| &m.snapshots_used,
+    ),
     ("pharos_tsdb_wal_fsyncs_total", "Times the write-ahead log was synced.", |m| &m.wal_fsyncs),
     ("pharos_tsdb_wal_fsync_failures_total", "Times syncing the write-ahead log failed.", |m| {
         &m.wal_fsync_failures

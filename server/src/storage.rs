@@ -36,6 +36,8 @@ const START_FEATURE: &str = "st-storage";
 /// The features that let new chunks of floats, of native histograms, be of the kinds with room for that.
 const XOR2_FEATURE: &str = "xor2-encoding";
 const HISTOGRAM_START_FEATURE: &str = "histograms-st-encoding";
+/// The feature that leaves a snapshot of the memory at a clean end.
+const MEMORY_SNAPSHOT_FEATURE: &str = "memory-snapshot-on-shutdown";
 /// Exemplars that are kept where the configuration does not say how many.
 const DEFAULT_EXEMPLARS: i64 = 100_000;
 
@@ -93,6 +95,7 @@ pub(crate) fn options(flags: &Options, config: &StorageConfig) -> tsdb::Options 
         samples_per_chunk: flags.samples_per_chunk,
         encodings: encodings(flags, config),
         start_timestamps: is_enabled(flags, START_FEATURE),
+        memory_snapshot: is_enabled(flags, MEMORY_SNAPSHOT_FEATURE),
         compaction: !flags.no_compaction,
         overlapping_compaction: !flags.no_overlapping_compaction,
         out_of_order_window_ms: out_of_order_window(config),

@@ -220,13 +220,20 @@ impl Db {
         self.inner.head.close_ended();
     }
 
-    /// Ends the background work, then makes all durable.
+    /// Ends the background work, then makes all durable. With [`Options::memory_snapshot`] it leaves a snapshot of the memory; where that
+    /// cannot be written, that is logged, and the next start replays the log.
     ///
     /// # Errors
     /// Where the log could not be synced.
     pub fn close(&self) -> Result<(), Error> {
         self.stop();
-        self.inner.head.sync()
+        self.inner.head.sync()?;
+        if self.inner.options.memory_snapshot
+            && let Err(error) = self.inner.head.write_memory_snapshot()
+        {
+            tracing::warn!(%error, "cannot write a snapshot of the memory: the next start replays the log");
+        }
+        Ok(())
     }
 
     fn stop(&self) {

@@ -66,6 +66,8 @@ pub struct Options {
     /// A file that lists the blocks that were uploaded elsewhere, as Thanos writes it: blocks that were never compacted are
     /// not compacted before they stand in it.
     pub delay_compact_file: Option<PathBuf>,
+    /// Whether a clean end leaves a snapshot of the memory, so that the next start need not replay the log.
+    pub memory_snapshot: bool,
     /// Whether replay, syncing and maintenance run on threads of their own. Off, the caller does them ([`crate::Db::replay`],
     /// [`crate::Db::sync`], [`crate::Db::maintain`]), and the order of all system calls is the same in each run: for simulations.
     pub background: bool,
@@ -88,6 +90,7 @@ impl Default for Options {
             exemplar_limit: 0,
             compaction: true,
             overlapping_compaction: true,
+            memory_snapshot: false,
             background: true,
             delay_compact_file: None,
         }

@@ -53,6 +53,10 @@ pub struct Metrics {
     pub wal_unknown_samples: AtomicU64,
     /// Damaged chunks met in head chunk files when a block was cut.
     pub head_chunk_corruptions: AtomicU64,
+    /// Snapshots of the memory that were read in the place of the log.
+    pub snapshots_used: AtomicU64,
+    /// Snapshots of the memory that could not be used at the start.
+    pub snapshots_failed: AtomicU64,
     /// Times the log was synced.
     pub wal_fsyncs: AtomicU64,
     /// Times syncing the log failed.

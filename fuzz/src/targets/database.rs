@@ -79,6 +79,48 @@ pub fn replay_seeds() -> Vec<Vec<u8>> {
     wal::pages_seeds()
 }
 
+/// Where a database that ended well leaves its snapshot of the memory.
+const SNAPSHOT: &str = "/data/chunk_snapshot.000001.0000000000/00000000";
+
+/// A database with a sample that ended well, and left a snapshot of its memory.
+fn with_snapshot(labels: &Labels) -> SimDisk {
+    let disk = SimDisk::new(1);
+    disk.create_dir_all(Path::new(DIR)).expect("a directory");
+    let options = Options { background: false, memory_snapshot: true, ..Options::default() };
+    let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), options, ManualClock::at(NOW));
+    let db = db.expect("an empty directory");
+    db.replay();
+    let mut appender = db.appender();
+    appender.append(0, labels, NOW, 4.5).expect("the first sample");
+    appender.commit().expect("room");
+    db.close().expect("room");
+    drop(db);
+    disk.restart(Loss::Nothing);
+    disk
+}
+
+/// Any bytes as a snapshot of the memory. What is well formed is believed; where it is not, the log has everything.
+pub fn memory_snapshot(data: &[u8]) {
+    let labels = Labels::from_pairs([("__name__", "fuzz"), ("new", "yes")]);
+    let disk = with_snapshot(&labels);
+    disk.create(Path::new(SNAPSHOT)).and_then(|mut f| f.write(data)).expect("a file");
+    let db = open(&disk);
+    let is_used = db.metrics().snapshots_used.load(std::sync::atomic::Ordering::SeqCst) > 0;
+    let found = value(&db, &labels, NOW);
+    assert!(is_used || found == Some(4.5), "what was acknowledged is lost");
+    db.maintain().expect("room");
+    drop(db);
+    // it is used once: now the log counts
+    disk.restart(Loss::Nothing);
+    let _ = value(&open(&disk), &labels, NOW);
+}
+
+/// A snapshot as it is written.
+pub fn memory_snapshot_seeds() -> Vec<Vec<u8>> {
+    let disk = with_snapshot(&Labels::from_pairs([("__name__", "fuzz"), ("new", "yes")]));
+    vec![disk.read(Path::new(SNAPSHOT)).expect("a snapshot")]
+}
+
 /// How late a sample may be.
 const WINDOW: i64 = 3_600_000;
 

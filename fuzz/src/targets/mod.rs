@@ -32,6 +32,13 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tombstones", run: block::tombstones, seeds: block::tombstones_seeds, heap: 4 * MIB },
     Target { name: "meta", run: block::meta, seeds: block::meta_seeds, heap: 4 * MIB },
     Target { name: "wal_record", run: wal::record, seeds: wal::record_seeds, heap: 4 * MIB },
+    Target { name: "snapshot_record", run: wal::snapshot, seeds: wal::snapshot_seeds, heap: 4 * MIB },
+    Target {
+        name: "memory_snapshot",
+        run: database::memory_snapshot,
+        seeds: database::memory_snapshot_seeds,
+        heap: 1200 * MIB,
+    },
     // A record may have 512 MiB when decompressed.
     Target { name: "wal_pages", run: wal::pages, seeds: wal::pages_seeds, heap: 1200 * MIB },
     Target { name: "head_chunks", run: chunk::head_file, seeds: chunk::head_file_seeds, heap: 4 * MIB },

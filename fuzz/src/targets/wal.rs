@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{Labels, NativeHistogram};
+use model::{Labels, NativeHistogram, Value};
 use testkit::SimDisk;
+use tsdb::chunk::Encoding;
 use tsdb::disk::Disk;
 use tsdb::wal::read::{SegmentsReader, repair};
 use tsdb::wal::{Compression, Wal, WalOptions, records, segment_path};
@@ -40,6 +41,31 @@ pub fn record_seeds() -> Vec<Vec<u8>> {
         records::encode_histograms(plain, all_of(1000).map(|(r, t, _, h)| (r, t, h)), &mut all[7 + 2 * i]);
         records::encode_histograms_v2(floats, all_of(1000), &mut all[8 + 2 * i]);
     }
+    all
+}
+
+/// Any bytes decode to a record of a snapshot of the memory, or an error.
+pub fn snapshot(data: &[u8]) {
+    let _ = records::decode_snapshot(data);
+}
+
+/// A record of each kind that a snapshot has.
+pub fn snapshot_seeds() -> Vec<Vec<u8>> {
+    let labels = Labels::from_pairs([("__name__", "up"), ("job", "a")]);
+    let mut all = vec![Vec::new(); 6];
+    records::encode_snapshot_series(1, &labels, None, &mut all[0]);
+    let data = [0, 1, 0, 63, 240, 0, 0, 0, 0, 0, 0];
+    let open = |encoding| records::SnapshotChunk { mint: 0, maxt: 0, encoding, data: &data };
+    let float = (open(Encoding::Xor), &Value::Float(1.0));
+    records::encode_snapshot_series(2, &labels, Some(float), &mut all[1]);
+    for (i, floats) in [false, true].into_iter().enumerate() {
+        let encoding = if floats { Encoding::FloatHistogram } else { Encoding::Histogram };
+        let last = Value::Histogram(super::chunk::some_histogram(3, floats));
+        records::encode_snapshot_series(3, &labels, Some((open(encoding), &last)), &mut all[2 + i]);
+    }
+    let stone = records::TombstoneRecord { ref_: 1, mint: 2, maxt: 3 };
+    records::encode_snapshot_tombstones(&[stone, stone], &mut all[4]);
+    records::encode_snapshot_exemplars(&[records::ExemplarRecord { ref_: 1, t: 5, v: 0.5, labels }], &mut all[5]);
     all
 }
 

@@ -57,6 +57,14 @@ impl Deleted {
                 .is_some_and(|all| all.iter().any(|d| d.covers(interval.mint, interval.maxt)))
     }
 
+    /// All of them, by series.
+    pub(super) fn all(&self) -> Vec<(u32, Interval)> {
+        let all = self.intervals.read();
+        let mut all: Vec<_> = all.iter().flat_map(|(&id, some)| some.iter().map(move |d| (id, *d))).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Adds an interval.
     pub(super) fn add(&self, id: u32, interval: Interval) {
         tombstones::add(self.intervals.write().entry(id).or_default(), interval);

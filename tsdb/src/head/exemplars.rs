@@ -130,6 +130,11 @@ impl Exemplars {
         }
     }
 
+    /// All of them, in the order in which they came.
+    pub(super) fn all(&self) -> Vec<(Arc<Labels>, Exemplar)> {
+        self.ring.read().entries.iter().cloned().collect()
+    }
+
     /// How many there are, and how many there may be.
     pub(crate) fn sizes(&self) -> Sizes {
         let ring = self.ring.read();

@@ -8,6 +8,7 @@ mod ended;
 pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
+mod memory;
 pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
@@ -157,7 +158,10 @@ impl Head {
             let opened = log.wbl(&disk, dir, &options).map(drop);
             start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
-        let logs = replay::Logs { checkpoint, segments, wbl_segments, missing };
+        let is_settled = start::or_without(replay::is_settled(&*disk, dir), "look for head chunks set aside");
+        let snapshot = memory::take(&*disk, dir, is_settled);
+        let snapshot = start::or_without(snapshot, "take a snapshot of the memory");
+        let logs = replay::Logs { checkpoint, segments, wbl_segments, missing, snapshot };
         let replay = replay::Progress::new(logs, now_ms);
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);

@@ -294,6 +294,14 @@ impl Head {
         Ok(())
     }
 
+    /// Makes chunks of all samples that came out of order, to be moved to head chunk files.
+    pub(super) fn cut_out_of_order_chunks(&self) {
+        if self.out_of_order.any() {
+            let (chunks, _) = self.out_of_order.cut_all(self.options.min_block_duration_ms);
+            self.queue_full(chunks.into_keys().collect());
+        }
+    }
+
     /// Begins a compaction of the samples that came out of order; none where there are none.
     pub(crate) fn take_out_of_order(&self) -> Result<Option<Taken>, Error> {
         if !self.out_of_order.any() {

@@ -19,9 +19,11 @@ struct Page {
     filled: u8,
     /// How many are not removed yet.
     live: u8,
+    /// A bit for each slot whose series was removed: its pairs may name others by now.
+    removed: u32,
 }
 
-const _: () = assert!(PAGE_SLOTS <= u8::MAX as usize);
+const _: () = assert!(PAGE_SLOTS <= u32::BITS as usize);
 
 /// A set with more labels than this could overflow the ends of its page.
 pub(crate) const MAX_LABELS: usize = u16::MAX as usize / PAGE_SLOTS;
@@ -38,7 +40,7 @@ impl PairLists {
     pub(crate) fn get(&self, id: u32) -> &[u32] {
         let (page, slot) = split(id);
         let Some(page) = self.pages.get(&page) else { return &[] };
-        if slot >= page.filled as usize {
+        if slot >= page.filled as usize || page.removed >> slot & 1 == 1 {
             return &[];
         }
         let from = if slot == 0 { 0 } else { page.ends[slot - 1] };
@@ -65,9 +67,10 @@ impl PairLists {
 
     /// Removes a series; its room is free once its neighbours are gone too.
     pub(crate) fn remove(&mut self, id: u32) {
-        let (number, _) = split(id);
+        let (number, slot) = split(id);
         if let Some(page) = self.pages.get_mut(&number) {
             page.live -= 1;
+            page.removed |= 1 << slot;
             if page.live == 0 && page.filled as usize == PAGE_SLOTS {
                 self.pages.remove(&number);
             }
@@ -77,5 +80,20 @@ impl PairLists {
     /// Gives spare room back.
     pub(crate) fn shrink(&mut self) {
         self.pages.shrink_to(self.pages.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_series_has_no_pairs_while_its_neighbours_are_there() {
+        let mut lists = PairLists::default();
+        for id in 0..3 {
+            lists.push(id, [id, id + 10]);
+        }
+        lists.remove(1);
+        assert_eq!([lists.get(0), lists.get(1), lists.get(2)], [&[0, 10][..], &[], &[2, 12]]);
     }
 }

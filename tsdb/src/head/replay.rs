@@ -4,6 +4,8 @@
 //! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
+mod snapshot;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use super::damage::set_aside;
 use super::exemplars::Exemplar;
+use super::memory::{self, Snapshot};
 use super::ooo::Inserted;
 use super::series::{FullData, Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
@@ -57,6 +60,12 @@ pub(crate) struct Progress {
     wbl_segments: Vec<u32>,
     /// What must have been there and is not.
     missing: Vec<wal::Error>,
+    /// A snapshot of the memory that stands for the log up to where it ends.
+    snapshot: Option<Snapshot>,
+    /// Whether it was used.
+    from_snapshot: AtomicBool,
+    /// Whether samples came out of order in the log of those in order: nothing else has them.
+    pub(super) late_in_log: AtomicBool,
     current: AtomicU32,
     done: AtomicBool,
     stop: AtomicBool,
@@ -68,12 +77,14 @@ pub(crate) struct Progress {
 
 /// What a start has found to replay.
 #[derive(Debug)]
-pub(crate) struct Logs {
+pub(super) struct Logs {
     /// The last checkpoint, and the last segment that it covers.
     pub(crate) checkpoint: Option<(PathBuf, u32)>,
     pub(crate) segments: Vec<u32>,
     pub(crate) wbl_segments: Vec<u32>,
     pub(crate) missing: Vec<wal::Error>,
+    /// A snapshot of the memory, taken already.
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// Numbers of earlier runs.
@@ -82,6 +93,8 @@ pub(crate) struct OldRefs {
     pub(crate) ids: FxHashMap<u64, u32>,
     /// The newest sample among them.
     pub(crate) newest: i64,
+    /// Whether the log may have further ones: what a snapshot stood for was not read.
+    pub(crate) may_be_more: bool,
 }
 
 /// Samples on the way to a worker.
@@ -101,8 +114,8 @@ impl Batch {
 }
 
 impl Progress {
-    pub(crate) fn new(logs: Logs, now_ms: i64) -> Self {
-        let Logs { checkpoint, mut segments, wbl_segments, missing } = logs;
+    pub(super) fn new(logs: Logs, now_ms: i64) -> Self {
+        let Logs { checkpoint, mut segments, wbl_segments, missing, snapshot } = logs;
         if let Some((_, covered)) = &checkpoint {
             segments.retain(|s| s > covered);
         }
@@ -115,6 +128,9 @@ impl Progress {
             segments,
             wbl_segments,
             missing,
+            snapshot,
+            from_snapshot: AtomicBool::new(false),
+            late_in_log: AtomicBool::new(false),
             opened_at_ms: now_ms,
             newest: AtomicI64::new(i64::MIN),
         }
@@ -186,6 +202,13 @@ pub(crate) fn set_chunks_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error>
     Ok(())
 }
 
+/// Whether no head chunk files stand aside: each start before this one came to its end.
+pub(crate) fn is_settled(disk: &dyn Disk, dir: &Path) -> Result<bool, disk::Error> {
+    let name = aside_name(0);
+    let prefix = name.trim_end_matches('0');
+    Ok(!disk.list(dir)?.iter().any(|e| e.name.starts_with(prefix)))
+}
+
 /// Takes the head chunk files of earlier runs away: their samples have been read from the log. Where the log is damaged they are only renamed, as
 /// they may have more.
 fn put_aside_away(head: &Head) -> Result<(), disk::Error> {
@@ -200,36 +223,9 @@ fn put_aside_away(head: &Head) -> Result<(), disk::Error> {
         if is_whole {
             head.disk.remove_dir_all(&path)?;
         } else {
-            let aside = disk::free_name(&*head.disk, &head.dir.join(CHUNKS_DIR), &UNREAD_SUFFIX[1..]);
+            let aside = disk::free_name(&*head.disk, &head.dir.join(CHUNKS_DIR), memory::UNREAD);
             head.disk.rename(&path, &aside)?;
             tracing::warn!(files = %aside.display(), "kept the head chunk files of the run before: the log is damaged");
-        }
-    }
-    Ok(())
-}
-
-/// What Prometheus calls a snapshot of its memory.
-const MEMORY_SNAPSHOT_PREFIX: &str = "chunk_snapshot.";
-/// What one is called that may have more than a damaged log has.
-const UNREAD_SUFFIX: &str = ".unread";
-
-/// Takes snapshots of the memory away that Prometheus left at its end. They say nothing that the log does not; but Prometheus would take them
-/// for the truth again, deleted samples and all, if it came back here. Where the log is damaged they are only renamed.
-fn put_memory_snapshots_away(head: &Head) -> Result<(), disk::Error> {
-    let is_whole = head.metrics.wal_corruptions.load(Relaxed) == 0;
-    for entry in head.disk.list(&head.dir)? {
-        let is_one = entry.name.starts_with(MEMORY_SNAPSHOT_PREFIX) && !entry.name.ends_with(UNREAD_SUFFIX);
-        if !entry.is_dir || !is_one {
-            continue;
-        }
-        let path = head.dir.join(&entry.name);
-        if is_whole {
-            head.disk.remove_dir_all(&path)?;
-            tracing::info!(snapshot = %path.display(), "removed a snapshot of the memory: the log has all of it");
-        } else {
-            let aside = head.dir.join(format!("{}{UNREAD_SUFFIX}", entry.name));
-            head.disk.rename(&path, &aside)?;
-            tracing::warn!(snapshot = %aside.display(), "kept a snapshot of the memory: the log is damaged");
         }
     }
     Ok(())
@@ -241,7 +237,7 @@ pub(crate) fn run(head: &Head) {
         true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
         false => 1, // the chunks that it fills come in the same order in each run
     };
-    let newest = std::thread::scope(|scope| {
+    let (newest, keep_snapshot) = std::thread::scope(|scope| {
         let mut senders = Vec::new();
         let mut threads = Vec::new();
         for _ in 0..workers {
@@ -251,8 +247,10 @@ pub(crate) fn run(head: &Head) {
         }
         let mut reading = Reading::new(head, senders);
         reading.read_all();
+        let (of_snapshot, keep_snapshot) = (reading.snapshot_newest, reading.keep_snapshot);
         reading.finish();
-        threads.into_iter().filter_map(|t| t.join().ok()).max().unwrap_or(i64::MIN)
+        let newest = threads.into_iter().filter_map(|t| t.join().ok()).max().unwrap_or(i64::MIN);
+        (newest.max(of_snapshot), keep_snapshot)
     });
     if head.replay.stop.load(SeqCst) {
         return;
@@ -262,7 +260,8 @@ pub(crate) fn run(head: &Head) {
     if let Err(error) = head.flush_full() {
         tracing::error!(%error, "cannot write head chunks: they stay in memory");
     }
-    if let Err(error) = put_memory_snapshots_away(head) {
+    let keep = keep_snapshot || head.metrics.wal_corruptions.load(Relaxed) > 0;
+    if let Err(error) = memory::put_away(head, keep) {
         tracing::warn!(%error, "cannot take a snapshot of the memory away");
     }
     if let Err(error) = put_aside_away(head) {
@@ -323,9 +322,12 @@ fn apply(head: &Head, batches: &Receiver<Batch>) -> i64 {
                 Outcome::Appended => {}
                 Outcome::AppendedAndCut => full.push(id),
                 Outcome::Repeated | Outcome::Duplicate => continue,
+                // Prometheus logs late samples here too; and what it had in full chunks by then is there.
+                Outcome::OutOfOrder if head.replay.from_snapshot.load(Relaxed) => continue,
                 Outcome::OutOfOrder => {
                     // A run that began before this one took it when it had not replayed yet what was newer.
                     let value = histogram.map_or(Value::Float(v), Value::Histogram);
+                    head.replay.late_in_log.store(true, Relaxed);
                     if head.out_of_order.insert(id, t, start, value) == Inserted::AddedAndCut {
                         full.push(id);
                     }
@@ -364,6 +366,12 @@ struct Reading<'a> {
     out_of_order: bool,
     /// The newest exemplars, as many as are kept.
     exemplars: VecDeque<(Labels, Exemplar)>,
+    /// The newest sample of a snapshot.
+    snapshot_newest: i64,
+    /// Whether the snapshot is damaged: it is kept then.
+    keep_snapshot: bool,
+    /// Records of this segment before this offset are in the snapshot.
+    begin: (u32, u64),
 }
 
 impl<'a> Reading<'a> {
@@ -381,13 +389,39 @@ impl<'a> Reading<'a> {
             flushes: true,
             out_of_order: false,
             exemplars: VecDeque::new(),
+            snapshot_newest: i64::MIN,
+            keep_snapshot: false,
+            begin: (0, 0),
+        }
+    }
+
+    /// Uses the snapshot, where there is one; says whether it could.
+    fn use_snapshot(&mut self) -> bool {
+        let head = self.head;
+        let Some(snapshot) = &head.replay.snapshot else { return false };
+        match self.read_snapshot(snapshot) {
+            Ok(()) => {
+                self.begin = (snapshot.segment, snapshot.offset);
+                head.replay.from_snapshot.store(true, SeqCst);
+                head.old_refs.lock().may_be_more = true;
+                head.metrics.snapshots_used.fetch_add(1, Relaxed);
+                tracing::info!(snapshot = %snapshot.dir.display(), series = self.ids.len(), "read a snapshot of the memory");
+                true
+            }
+            Err(error) => {
+                head.metrics.snapshots_failed.fetch_add(1, Relaxed);
+                self.keep_snapshot = error.is_damage();
+                tracing::warn!(snapshot = %snapshot.dir.display(), %error, "cannot use a snapshot of the memory: replaying the whole log");
+                false
+            }
         }
     }
 
     fn read_all(&mut self) {
         let head = self.head;
         head.replay.missing.iter().for_each(|missing| self.lost(missing));
-        if let Some(dir) = &head.replay.checkpoint {
+        let from_snapshot = self.use_snapshot();
+        if let Some(dir) = head.replay.checkpoint.as_ref().filter(|_| !from_snapshot) {
             match wal::segments(&*head.disk, dir) {
                 Ok(segments) => segments.into_iter().for_each(|s| self.read_segment(dir, s)),
                 Err(error) => self.lost(&error),
@@ -395,6 +429,9 @@ impl<'a> Reading<'a> {
         }
         let dir = head.dir.join(WAL_DIR);
         for (i, &segment) in head.replay.segments.iter().enumerate() {
+            if segment < self.begin.0 {
+                continue;
+            }
             if i > 0 && head.replay.segments[i - 1] + 1 != segment {
                 let before = head.replay.segments[i - 1];
                 self.lost(&wal::Error::Gap { dir: dir.clone(), before, after: segment });
@@ -402,6 +439,7 @@ impl<'a> Reading<'a> {
             head.replay.current.store(segment, Relaxed);
             self.read_segment(&dir, segment);
         }
+        self.begin = (0, 0);
         self.out_of_order = true;
         let dir = head.dir.join(WBL_DIR);
         for &segment in &head.replay.wbl_segments {
@@ -449,7 +487,9 @@ impl<'a> Reading<'a> {
             if head.replay.stop.load(SeqCst) {
                 return Ok(());
             }
-            self.record(entry.record, segment, entry.offset);
+            if (segment, entry.offset) >= self.begin {
+                self.record(entry.record, segment, entry.offset);
+            }
         }
         let Some((segment, offset)) = reader.torn_tail() else { return Ok(()) };
         let is_last =
@@ -497,9 +537,13 @@ impl<'a> Reading<'a> {
             head.metrics.wal_corruptions.fetch_add(1, Relaxed);
             tracing::error!(segment, offset, %error, "a record of the write-ahead log cannot be decoded: left out");
         }
+        self.flush_many();
+    }
+
+    fn flush_many(&mut self) {
         if self.flushes
-            && head.full.lock().len() > FLUSH_AT
-            && let Err(error) = head.flush_full()
+            && self.head.full.lock().len() > FLUSH_AT
+            && let Err(error) = self.head.flush_full()
         {
             tracing::error!(%error, "cannot write head chunks: they stay in memory");
             self.flushes = false; // tried again when all is replayed
@@ -507,15 +551,8 @@ impl<'a> Reading<'a> {
     }
 
     fn exemplars(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
-        let limit = self.head.exemplars.limit();
-        let Record::Exemplars(all) = decode(record)? else { return Ok(()) };
-        for e in all.into_iter().filter(|_| limit > 0) {
-            let Some(&id) = self.ids.get(&e.ref_) else { continue };
-            if self.exemplars.len() == limit {
-                self.exemplars.pop_front();
-            }
-            let series = self.head.index.read().labels(id);
-            self.exemplars.push_back((series, Exemplar { labels: e.labels, t: e.t, v: e.v }));
+        if let Record::Exemplars(all) = decode(record)? {
+            self.take_exemplars(all);
         }
         Ok(())
     }

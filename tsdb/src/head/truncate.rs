@@ -175,7 +175,7 @@ impl Head {
         live.extend(self.left.lock().iter().map(|(id, _)| *id));
         let keep = |reference: u64| {
             let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
-            id.is_some_and(|id| live.contains(&id))
+            id.map_or(old_refs.may_be_more, |id| live.contains(&id))
         };
         let compression = self.options.wal_compression;
         checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, compression)
@@ -188,6 +188,7 @@ impl Head {
         if old_refs.newest < mint && self.replay.status().max <= last && !self.out_of_order.any() {
             // No sample under an old number is left anywhere.
             old_refs.ids = Default::default();
+            old_refs.may_be_more = false;
         }
         Ok(())
     }

@@ -1,8 +1,13 @@
 //! What a record says: series, samples, histograms, deletions, exemplars, markers, metadata. See `docs/wal.md`.
 
 mod histograms;
+mod snapshot;
 
 pub use histograms::{HistogramRecord, decode_histograms, encode_histograms, encode_histograms_v2};
+pub use snapshot::{
+    SnapshotChunk, SnapshotRecord, SnapshotSeries, decode_snapshot, encode_snapshot_exemplars,
+    encode_snapshot_series, encode_snapshot_tombstones,
+};
 
 use model::labels::Labels;
 

@@ -8,6 +8,7 @@ mod peer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use data::{Series, floats_and_histograms};
 use model::{MatchOp, Matcher, NativeHistogram};
@@ -121,31 +122,113 @@ fn pharos_reads_what_prometheus_wrote() {
     }
 }
 
+/// Names of the snapshots of the memory in a directory.
+fn snapshots(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("chunk_snapshot")).collect()
+}
+
+const SNAPSHOT: &str = "--enable-feature=memory-snapshot-on-shutdown";
+
+/// Removes the log up to where its snapshot ends, in segment `end`.
+fn remove_log(dir: &Path, end: u32) {
+    for entry in std::fs::read_dir(dir.join("wal")).unwrap() {
+        let path = entry.unwrap().path();
+        let segment =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        match segment {
+            Some(segment) if segment < end => std::fs::remove_file(path).unwrap(),
+            Some(_) => {}
+            None => std::fs::remove_dir_all(path).unwrap(),
+        }
+    }
+}
+
+/// With all kinds of chunks: the snapshot is read in the place of the log.
 #[test]
-fn a_snapshot_of_the_memory_changes_nothing() {
+fn a_snapshot_of_the_memory_that_prometheus_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let encodings =
+        "--enable-feature=memory-snapshot-on-shutdown,st-storage,xor2-encoding,histograms-st-encoding";
+    for flag in [SNAPSHOT, encodings] {
+        let dir = tempfile::tempdir().unwrap();
+        let series = floats_and_histograms(COUNT);
+        let (begin, end) = data::split(&series, |i| i < COUNT / 2);
+        let server = Prometheus::start(&prometheus, dir.path(), "{}", &[flag]);
+        server.write(&begin);
+        server.terminate();
+        assert_eq!(snapshots(dir.path()).len(), 1);
+        let db = open(dir.path(), &series, Options::default());
+        let metrics = db.metrics();
+        assert_eq!(metrics.snapshots_failed.load(SeqCst), 0);
+        assert_eq!(metrics.snapshots_used.load(SeqCst), 1);
+        same(&read(&db), &begin);
+        assert!(snapshots(dir.path()).is_empty(), "Prometheus would take it for the truth again");
+        append(&db, &end);
+        db.maintain().unwrap();
+        same(&read(&db), &series);
+        // what is deleted stays so when Prometheus comes back
+        db.delete(&[Matcher::equal("__name__", "a_float_total")], i64::MIN, i64::MAX).unwrap();
+        drop(db);
+        let left: Vec<Series> =
+            series.into_iter().filter(|s| s.labels.get("__name__") != "a_float_total").collect();
+        peer::assert_reads_after(&prometheus, dir.path(), &[flag], &left);
+    }
+}
+
+/// The log is not read where the snapshot stands for it: nothing is missed where it cannot be.
+#[test]
+fn only_what_follows_a_snapshot_of_prometheus_is_replayed() {
     let prometheus = peer_or_skip!("PROMETHEUS");
     let dir = tempfile::tempdir().unwrap();
     let series = floats_and_histograms(COUNT);
-    let server =
-        Prometheus::start(&prometheus, dir.path(), "{}", &["--enable-feature=memory-snapshot-on-shutdown"]);
-    server.write(&series);
+    let (begin, end) = data::split(&series, |i| i < COUNT / 2);
+    let server = Prometheus::start(&prometheus, dir.path(), "{}", &[SNAPSHOT]);
+    server.write(&begin);
     server.terminate();
-    let is_snapshot =
-        |e: std::fs::DirEntry| e.file_name().to_str().is_some_and(|n| n.starts_with("chunk_snapshot"));
-    assert!(std::fs::read_dir(dir.path()).unwrap().any(|e| is_snapshot(e.unwrap())));
-    // the log holds all that the snapshot has
+    // a log that goes on behind it: this run is killed
+    let before: u64 = begin.iter().map(|s| s.samples.len() as u64).sum();
+    let server = Prometheus::start(&prometheus, dir.path(), "{}", &[SNAPSHOT]);
+    server.write(&end);
+    server.kill();
     let db = open(dir.path(), &series, Options::default());
+    assert_eq!(db.metrics().snapshots_used.load(SeqCst), 1);
     same(&read(&db), &series);
-    // what is deleted stays so when Prometheus comes back: it would read the snapshot instead of the log
-    db.delete(&[Matcher::equal("__name__", "a_float_total")], i64::MIN, i64::MAX).unwrap();
+    assert!(db.metrics().samples_replayed.load(SeqCst) >= before);
     drop(db);
-    assert!(!std::fs::read_dir(dir.path()).unwrap().any(|e| is_snapshot(e.unwrap())));
-    let server =
-        Prometheus::start(&prometheus, dir.path(), "{}", &["--enable-feature=memory-snapshot-on-shutdown"]);
-    drop(server);
-    let left: Vec<Series> =
-        series.into_iter().filter(|s| s.labels.get("__name__") != "a_float_total").collect();
-    peer::assert_reads(&prometheus, dir.path(), &left);
+    peer::assert_reads(&prometheus, dir.path(), &series);
+}
+
+#[test]
+fn a_snapshot_of_the_memory_that_pharos_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let newer = Options {
+        encodings: Encodings { xor2: true, histogram_starts: true },
+        start_timestamps: true,
+        ..Options::default()
+    };
+    for options in [Options::default(), newer] {
+        let dir = tempfile::tempdir().unwrap();
+        let series = floats_and_histograms(COUNT);
+        let (begin, end) = data::split(&series, |i| i < COUNT / 3);
+        let (middle, end) = data::split(&end, |i| i < COUNT * 2 / 3);
+        let options = Options { memory_snapshot: true, ..options };
+        for (i, part) in [&begin, &middle].into_iter().enumerate() {
+            let db = open(dir.path(), &series, options.clone());
+            assert_eq!(db.metrics().snapshots_used.load(SeqCst), i as u64, "its own is read too");
+            append(&db, part);
+            db.maintain().unwrap();
+            db.close().unwrap();
+            drop(db);
+            assert_eq!(snapshots(dir.path()).len(), 1);
+        }
+        // the log is gone: all is in the snapshot
+        let name = snapshots(dir.path()).remove(0);
+        remove_log(dir.path(), name.split('.').nth(1).unwrap().parse().unwrap());
+        let server = Prometheus::start(&prometheus, dir.path(), "{}", &[SNAPSHOT]);
+        server.write(&end);
+        peer::assert_answers(&server, &series);
+    }
 }
 
 const WINDOW: &str = "storage: {tsdb: {out_of_order_time_window: 10h}}\n";

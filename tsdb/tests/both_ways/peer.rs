@@ -27,7 +27,19 @@ pub(crate) fn assert_reads(program: &Path, dir: &Path, expected: &[Series]) {
 /// The same, with a configuration.
 #[track_caller]
 pub(crate) fn assert_reads_with(program: &Path, dir: &Path, config: &str, expected: &[Series]) {
-    let server = Prometheus::start(program, dir, config, &[]);
+    assert_answers(&Prometheus::start(program, dir, config, &[]), expected);
+}
+
+/// The same, of a Prometheus with these flags.
+#[track_caller]
+#[allow(dead_code)] // each test program uses its part
+pub(crate) fn assert_reads_after(program: &Path, dir: &Path, flags: &[&str], expected: &[Series]) {
+    assert_answers(&Prometheus::start(program, dir, "{}", flags), expected);
+}
+
+/// Compares what a running Prometheus answers.
+#[track_caller]
+pub(crate) fn assert_answers(server: &Prometheus, expected: &[Series]) {
     let newest = expected.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
     let query = "%7B__name__%3D~%22.%2B%22%7D%5B100d%5D";
     let (status, answer) = server.get(&format!("/api/v1/query?query={query}&time={}", newest / 1000 + 1));

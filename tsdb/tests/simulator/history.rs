@@ -40,6 +40,7 @@ pub(crate) struct Totals {
     pub(crate) compactions: u64,
     pub(crate) checkpoints: u64,
     pub(crate) snapshots: u64,
+    pub(crate) memory_snapshots: u64,
     pub(crate) deletions: u64,
     pub(crate) checks: u64,
 }
@@ -65,6 +66,7 @@ impl Totals {
         self.compactions += other.compactions;
         self.checkpoints += other.checkpoints;
         self.snapshots += other.snapshots;
+        self.memory_snapshots += other.memory_snapshots;
         self.deletions += other.deletions;
         self.checks += other.checks;
     }
@@ -75,7 +77,7 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} crashes in {} histories: {} kills, {} power cuts, {} of them while starting\n\
-             {} samples, {} of them late, {} exemplars, {} changes on disk, {} blocks cut, {} compactions, {} checkpoints, {} snapshots, {} deletions, {} checks\n\
+             {} samples, {} of them late, {} exemplars, {} changes on disk, {} blocks cut, {} compactions, {} checkpoints, {} snapshots, {} of the memory, {} deletions, {} checks\n\
              {} calls failed with EIO, {} times the disk was full, {} files were damaged",
             self.crashes(),
             self.histories,
@@ -90,6 +92,7 @@ impl fmt::Display for Totals {
             self.compactions,
             self.checkpoints,
             self.snapshots,
+            self.memory_snapshots,
             self.deletions,
             self.checks,
             self.io_errors,
@@ -248,8 +251,9 @@ impl Run {
             80..84 => self.check_some(),
             84..85 => self.check_all("in between"),
             85..86 => self.clean(),
-            86..90 => self.hold(),
-            90..94 => self.release(),
+            86..89 => self.hold(),
+            89..92 => self.release(),
+            92..94 => self.close(),
             94..95 => self.snapshot(),
             95..96 => self.close(),
             96..97 => self.io_errors(),
@@ -595,6 +599,7 @@ impl Run {
             self.totals.blocks += db.metrics().head_compactions.load(SeqCst);
             self.totals.compactions += db.metrics().compactions.load(SeqCst);
             self.totals.checkpoints += db.metrics().checkpoints.load(SeqCst);
+            self.totals.memory_snapshots += db.metrics().snapshots_used.load(SeqCst);
         }
     }
 
@@ -729,7 +734,7 @@ impl Run {
             let own = name
                 .split_once("/snapshots/")
                 .map_or(name.as_str(), |(_, rest)| rest.split('/').next().unwrap());
-            let left = [".tmp", "replaying", "repair"].iter().any(|part| own.contains(part));
+            let left = [".tmp", "replaying", "repair", ".taken"].iter().any(|part| own.contains(part));
             assert!(!left, "{name} was left behind");
         }
     }
@@ -749,6 +754,7 @@ fn options(random: &mut Random) -> Options {
         wal_sync: if random.chance(20) { WalSync::Always } else { WalSync::EverySecond },
         wal_segment_size: 32 * 1024 * (1 + random.below(3)),
         wal_compression: *random.pick(&[Compression::None, Compression::Snappy, Compression::Zstd]),
+        memory_snapshot: random.chance(50),
         samples_per_chunk: 3 + random.below(12) as u16,
         compaction: random.chance(85),
         background: false,

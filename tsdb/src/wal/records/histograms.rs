@@ -65,7 +65,7 @@ pub fn encode_histograms_v2<'a>(
     }
 }
 
-fn put_histogram(out: &mut Vec<u8>, h: &NativeHistogram) {
+pub(super) fn put_histogram(out: &mut Vec<u8>, h: &NativeHistogram) {
     match h {
         NativeHistogram::Integer(h) => {
             put_head(out, h.counter_reset, h.schema, h.zero_threshold);
@@ -148,8 +148,7 @@ pub fn decode_histograms(
     if r.is_at_end() {
         return Ok(());
     }
-    let histogram =
-        |r: &mut Reader<'_>| if is_float { float(r).map(Into::into) } else { integer(r).map(Into::into) };
+    let histogram = |r: &mut Reader<'_>| histogram(r, is_float);
     if matches!(type_, Some(HistogramSamplesV2 | FloatHistogramSamplesV2)) {
         let mut base = V2Base::read(&mut r)?;
         each(base.ref_, base.first_t, base.st, histogram(&mut r)?);
@@ -166,6 +165,11 @@ pub fn decode_histograms(
         each(ref_, t, 0, histogram(&mut r)?);
     }
     Ok(())
+}
+
+/// A histogram as [`put_histogram`] writes it.
+pub(super) fn histogram(r: &mut Reader<'_>, is_float: bool) -> Result<NativeHistogram, encoding::Error> {
+    if is_float { float(r).map(Into::into) } else { integer(r).map(Into::into) }
 }
 
 struct Head {
