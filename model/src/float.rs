@@ -11,7 +11,7 @@ struct Decimal {
 impl Decimal {
     /// Of a finite number.
     fn of(v: f64) -> Self {
-        let mut buffer = ryu::Buffer::new();
+        let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(v.abs());
         let (plain, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let (whole, part) = plain.split_once('.').unwrap_or((plain, ""));
@@ -76,7 +76,7 @@ fn usual(v: f64, limit: f64) -> Option<String> {
         Some((v as i64).to_string())
     } else {
         // in this range without an exponent; what is whole would get a point
-        (magnitude >= 1e-4).then(|| ryu::Buffer::new().format_finite(v).to_owned())
+        (magnitude >= 1e-4).then(|| zmij::Buffer::new().format_finite(v).to_owned())
     }
 }
 

@@ -38,7 +38,7 @@ fn plain_value(out: &mut String, v: f64) {
     } else {
         // as Go writes it: the exponent has a sign and two digits at least, and of two shortest decimals that are as near the even one
         // counts, which the standard library does otherwise
-        let mut buffer = ryu::Buffer::new();
+        let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(v);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
