@@ -159,7 +159,7 @@ fn a_write_stores_known_series_where_the_head_is_full() {
 #[test]
 fn answers_that_nobody_reads_are_counted_and_given_up() {
     let dir = tempfile::tempdir().unwrap();
-    let flags = ["--query.total-memory-budget=42MB", "--query.memory-budget=42MB", "--web.write-timeout=4s"];
+    let flags = ["--query.total-memory-budget=40MB", "--query.memory-budget=40MB", "--web.write-timeout=4s"];
     let server = Server::start(dir.path(), "{}\n", &flags);
     assert_eq!(write(&server, (0..2000).map(|i| i.to_string()), T).0, 204);
     // six hundred thousand points: twelve megabytes, more than sockets take

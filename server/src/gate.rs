@@ -129,8 +129,8 @@ impl Gate {
         let to_come = (head.num_series * self.grown.load(Relaxed)).saturating_sub(head.chunks);
         inner.bytes = head.total() + to_come + self.sizes.beside();
         inner.series = head.num_series;
-        let left =
-            |budget: usize| budget.saturating_sub(inner.bytes).div_ceil(LARGE_SERIES).min(MOST_AT_ONCE);
+        let each = LARGE_SERIES + self.grown.load(Relaxed);
+        let left = |budget: usize| budget.saturating_sub(inner.bytes).div_ceil(each).min(MOST_AT_ONCE);
         let (all, large) = (left(self.budget), left(self.budget - self.budget / FOR_SMALL));
         inner.full = (all == 0).then_some(now);
         inner.full_for_large = (large == 0).then_some(now);

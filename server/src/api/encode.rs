@@ -36,12 +36,12 @@ fn plain_value(out: &mut String, v: f64) {
     } else if !v.is_finite() || magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         out.push_str(&model::float::format_plain(v));
     } else {
-        // as Go writes it: the exponent has a sign and two digits at least, and of two shortest decimals that are as near the even one
-        // counts, which the standard library does otherwise
+        // as Go writes it: the exponent has a sign and two digits at least
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(v);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+        let sign = if exponent.starts_with('-') { '-' } else { '+' };
+        let digits = exponent.trim_start_matches(['-', '+']);
         let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
     }
 }
