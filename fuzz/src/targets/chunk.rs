@@ -174,7 +174,7 @@ pub fn head_file(data: &[u8]) {
     for name in ["000001", "000002"] {
         disk.create(&dir.join(name)).and_then(|mut f| f.write(data)).expect("a file");
     }
-    let mut chunks = HeadChunks::open(disk, dir).expect("damage does not stop opening");
+    let mut chunks = HeadChunks::open(disk, dir);
     let mut rounds = 0;
     while let Err(error) = chunks.for_each(|_| {}) {
         rounds += 1;
@@ -197,7 +197,7 @@ pub fn head_file(data: &[u8]) {
 pub fn head_file_seeds() -> Vec<Vec<u8>> {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     let dir = Path::new(DIR);
-    let mut chunks = HeadChunks::open(Arc::clone(&disk), dir).expect("a directory");
+    let mut chunks = HeadChunks::open(Arc::clone(&disk), dir);
     for (i, chunk) in some_chunks().iter().enumerate() {
         chunks.write(i as u64, 0, 1000, Encoding::Xor, chunk).expect("room");
     }
