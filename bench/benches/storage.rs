@@ -135,11 +135,11 @@ fn histograms(c: &mut Criterion) {
     group.finish();
 }
 
-/// Three hours of history: one block, and a head.
+/// Four hours of history: one block, and a head.
 fn history(dir: &tempfile::TempDir) -> Arc<Db> {
-    let clock = ManualClock::at(START + 3 * 3_600_000);
+    let clock = ManualClock::at(START + 4 * 3_600_000);
     let db = Db::open(dir.path(), Options::default(), clock).unwrap_or_else(|e| panic!("{e}"));
-    fill(&db, SERIES, 180, START, 60_000).unwrap_or_else(|e| panic!("{e:#}"));
+    fill(&db, SERIES, 240, START, 60_000).unwrap_or_else(|e| panic!("{e:#}"));
     db.maintain().unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(db.blocks().len(), 1, "what the benchmarks read is a block and a head");
     db
@@ -193,7 +193,7 @@ fn postings(c: &mut Criterion) {
 fn selections(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
     let db = history(&dir);
-    let end = START + 3 * 3_600_000;
+    let end = START + 4 * 3_600_000;
     let metric = || matcher(MatchOp::Equal, "__name__", "container_metric_07_total");
     let cases = [
         ("metric", vec![metric()]),
