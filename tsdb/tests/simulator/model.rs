@@ -175,6 +175,12 @@ impl Model {
         self.series.get(labels)?.last_key_value().map(|(t, cell)| (*t, cell.bits))
     }
 
+    /// Whether samples of a series that are newer than `t` were deleted.
+    pub(crate) fn was_deleted_after(&self, labels: &Labels, t: i64) -> bool {
+        let is_deleted = |t: &i64| self.deleted.iter().any(|(mint, maxt)| mint <= t && t <= maxt);
+        self.given.get(labels).is_some_and(|times| times.range(t + 1..).any(is_deleted))
+    }
+
     /// The newest acknowledged time.
     pub(crate) fn newest(&self) -> Option<i64> {
         self.series.values().filter_map(|samples| samples.keys().next_back()).max().copied()
