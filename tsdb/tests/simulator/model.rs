@@ -53,6 +53,8 @@ pub(crate) struct Model {
     unsynced: Vec<Batch>,
     /// Batches whose commit failed: not visible now; after a restart whole or not at all.
     pub(crate) refused: Vec<Batch>,
+    /// So many of these came before a sync that failed: no later one makes them durable.
+    refused_before_failure: usize,
     /// Samples that went with a deletion that was never acknowledged: a power cut may bring them back.
     ghosts: Batch,
     /// Samples before it may have been removed by retention.
@@ -160,6 +162,7 @@ impl Model {
 
     /// Notes that some call failed, which may have been a sync.
     pub(crate) fn sync_failed(&mut self) {
+        self.refused_before_failure = self.refused.len();
         for e in self.exemplars.iter_mut().filter(|e| e.safety == Some(Safety::Logged)) {
             e.safety = Some(Safety::SyncFailed);
         }
@@ -338,9 +341,11 @@ impl Model {
         }
         for (labels, t, bits) in samples(shown) {
             let anywhere = (0, u32::MAX);
+            let mut in_doubt = self.refused[..self.refused_before_failure].iter().flatten();
+            let in_doubt = in_doubt.any(|(l, rt, _)| l == labels && *rt == t);
             let cell = self.series.entry(labels.clone()).or_default().entry(t).or_insert(Cell {
                 bits,
-                safety: Safety::Logged,
+                safety: if in_doubt { Safety::SyncFailed } else { Safety::Logged },
                 doubtful: false,
                 segments: anywhere,
                 series_segments: anywhere,
@@ -355,6 +360,7 @@ impl Model {
         }
         self.series.retain(|_, samples| !samples.is_empty());
         self.refused.clear();
+        self.refused_before_failure = 0;
     }
 }
 
