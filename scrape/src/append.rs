@@ -1,5 +1,6 @@
 //! Where scraped samples go. Owned here; an adapter in `server` joins it to the database.
 
+use exposition::MetricType;
 use model::{FloatHistogram, Labels};
 
 /// A series as the storage knows it: cheaper than its labels. 0 is none.
@@ -34,6 +35,17 @@ pub enum AppendError {
 
 /// Makes the labels of a series, for a storage that does not know its reference (any more): a scraper keeps none.
 pub type LazyLabels<'a> = &'a dyn Fn() -> Labels;
+
+/// What a target says of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description<'a> {
+    /// Its type.
+    pub kind: MetricType,
+    /// Its unit, or "".
+    pub unit: &'a str,
+    /// What it means, or "".
+    pub help: &'a str,
+}
 
 /// A storage that takes samples.
 pub trait Appendable: Send + Sync {
@@ -86,6 +98,17 @@ pub trait Appender: Send {
         v: f64,
     ) -> Result<SeriesRef, AppendError> {
         self.append(series, labels, t, v)
+    }
+
+    /// Whether the storage wants to know what series are.
+    fn takes_descriptions(&self) -> bool {
+        false
+    }
+
+    /// Says what a series is of which the batch has a sample: when the series is new to the storage, and when its metric says something else
+    /// than before. What cannot be kept of it is no reason to refuse samples.
+    fn describe(&mut self, series: SeriesRef, labels: &Labels, description: Description<'_>) {
+        let _ = (series, labels, description);
     }
 
     /// Makes the batch visible and durable against the death of the process.

@@ -1,6 +1,6 @@
 //! From the bytes of an answer to samples in a batch.
 
-use crate::append::{AppendError, Appender, SeriesRef};
+use crate::append::{AppendError, Appender, Description, SeriesRef};
 use crate::cache::{Cache, Id};
 use crate::job::Job;
 use crate::labels;
@@ -88,14 +88,14 @@ impl Answer<'_> {
         let mut parser = Parser::new(self.body, self.format);
         let limit = self.job.limits.samples;
         known.cache.begin();
-        known.metadata.begin();
+        known.metadata.begin(to.takes_descriptions());
         while let Some(entry) = parser.next(&known.cache)? {
             match entry {
                 Entry::Series(series) => {
                     counts.scraped += 1;
                     let within = limit == 0 || counts.kept < limit;
                     let Some(id) = identify(&mut known.cache, &series) else {
-                        self.new_series(&mut known.cache, &parser, &series, to, counts, within)?;
+                        self.new_series(known, &parser, &series, to, counts, within)?;
                         continue;
                     };
                     if known.cache.slot(id).dropped {
@@ -104,7 +104,7 @@ impl Answer<'_> {
                     counts.kept += 1;
                     // over the limit only counting goes on: the report says how many there were
                     if within {
-                        self.sample(&mut known.cache, id, &series, to, counts)?;
+                        self.sample(known, id, &series, to, counts)?;
                     }
                 }
                 // what is refused is not described either
@@ -128,7 +128,7 @@ impl Answer<'_> {
     #[cold]
     fn new_series(
         &self,
-        cache: &mut Cache,
+        Known { cache, metadata }: &mut Known,
         parser: &Parser<'_>,
         series: &Series<'_>,
         to: &mut dyn Appender,
@@ -160,6 +160,9 @@ impl Answer<'_> {
             }
         }
         counts.added += 1;
+        if let Some(series) = stored {
+            describe(metadata, series, &labels, to);
+        }
         let id = cache.insert(series.raw, false).ok_or(Error::TooMuchText)?;
         let slot = cache.slot(id);
         slot.series = stored.unwrap_or_default();
@@ -170,7 +173,7 @@ impl Answer<'_> {
     #[inline]
     fn sample(
         &self,
-        cache: &mut Cache,
+        Known { cache, metadata }: &mut Known,
         id: Id,
         series: &Series<'_>,
         to: &mut dyn Appender,
@@ -180,7 +183,11 @@ impl Answer<'_> {
         let slot = cache.slot(id);
         let labels = || labels::of(series.raw, self.target, self.job);
         match to.append(slot.series, &labels, t, series.value) {
-            Ok(reference) if reference == slot.series => {}
+            Ok(reference) if reference == slot.series => {
+                if metadata.present_changed() {
+                    describe(metadata, reference, &labels(), to);
+                }
+            }
             // it left the storage, and may not come back now: the next scrape asks again
             Err(AppendError::Full(why)) => {
                 counts.refused += 1;
@@ -189,6 +196,10 @@ impl Answer<'_> {
             result => {
                 if let Some(reference) = judge(result, counts)? {
                     slot.series = reference;
+                    // it had left the storage
+                    if metadata.is_wanted() {
+                        describe(metadata, reference, &labels(), to);
+                    }
                 }
             }
         }
@@ -219,6 +230,14 @@ impl Answer<'_> {
     #[inline]
     fn is_marked(&self, series: &Series<'_>) -> bool {
         self.own_time(series).is_none() || self.job.track_timestamps_staleness
+    }
+}
+
+/// Says what a series is, where the lines before it do.
+#[cold]
+fn describe(metadata: &Metadata, series: SeriesRef, labels: &Labels, to: &mut dyn Appender) {
+    if let Some(meta) = metadata.present_of(labels.metric_name()) {
+        to.describe(series, labels, Description { kind: meta.kind, unit: &meta.unit, help: &meta.help });
     }
 }
 

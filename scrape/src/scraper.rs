@@ -234,6 +234,8 @@ impl Scraper {
         state.reporter.append(report, batch.as_mut(), at)?;
         batch.commit()?;
         state.known.cache.commit();
+        state.known.metadata.commit();
+        state.reporter.commit();
         state.orphans.clear();
         Ok(())
     }
@@ -270,6 +272,7 @@ impl Scraper {
         match stored {
             Ok(()) => {
                 state.known.cache.rest();
+                state.reporter.commit();
                 state.orphans.clear();
             }
             // the marks are tried again with the next scrape

@@ -1,10 +1,11 @@
 //! Joins the stages' traits to the database: the only file that knows both sides.
 
 use crate::gate::{Gate, Sizes};
+use exposition::MetricType;
 use model::{FloatHistogram, Labels, Matcher};
 use promql::engine::Held;
 use promql::storage::{Queryable, SampleBuffer, SelectHints, Selection, Series, StorageError};
-use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, Description, LazyLabels, SeriesRef};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -165,6 +166,19 @@ fn append_error(error: tsdb::AppendError) -> AppendError {
     }
 }
 
+fn metric_kind(kind: MetricType) -> tsdb::MetricKind {
+    match kind {
+        MetricType::Counter => tsdb::MetricKind::COUNTER,
+        MetricType::Gauge => tsdb::MetricKind::GAUGE,
+        MetricType::Histogram => tsdb::MetricKind::HISTOGRAM,
+        MetricType::GaugeHistogram => tsdb::MetricKind::GAUGE_HISTOGRAM,
+        MetricType::Summary => tsdb::MetricKind::SUMMARY,
+        MetricType::Info => tsdb::MetricKind::INFO,
+        MetricType::Stateset => tsdb::MetricKind::STATE_SET,
+        MetricType::Unknown => tsdb::MetricKind::UNKNOWN,
+    }
+}
+
 impl Appender for TsdbAppender {
     fn append(
         &mut self,
@@ -204,6 +218,19 @@ impl Appender for TsdbAppender {
             self.admit(&labels)?;
         }
         self.to.append_histogram(series.0, &labels, t, &h).map(SeriesRef).map_err(append_error)
+    }
+
+    fn takes_descriptions(&self) -> bool {
+        self.to.takes_metadata()
+    }
+
+    fn describe(&mut self, series: SeriesRef, labels: &Labels, description: Description<'_>) {
+        let Description { kind, unit, help } = description;
+        let metadata =
+            tsdb::Metadata { kind: metric_kind(kind), unit: unit.to_owned(), help: help.to_owned() };
+        if let Err(error) = self.to.describe(series.0, labels, &metadata) {
+            tracing::debug!(%error, series = %labels, "what a series is cannot be logged");
+        }
     }
 
     fn commit(self: Box<Self>) -> Result<(), AppendError> {

@@ -25,7 +25,7 @@ const FEATURES: &[(&str, Effect)] = &[
     ("memory-snapshot-on-shutdown", Effect::InForce),
     ("fast-startup", Effect::Settled),
     ("extra-scrape-metrics", Effect::NotYet),
-    ("metadata-wal-records", Effect::NotYet),
+    ("metadata-wal-records", Effect::InForce),
     ("auto-reload-config", Effect::NotYet),
     ("concurrent-rule-eval", Effect::NotYet),
     ("created-timestamp-zero-ingestion", Effect::NotYet),

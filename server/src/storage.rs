@@ -38,6 +38,8 @@ const XOR2_FEATURE: &str = "xor2-encoding";
 const HISTOGRAM_START_FEATURE: &str = "histograms-st-encoding";
 /// The feature that leaves a snapshot of the memory at a clean end.
 const MEMORY_SNAPSHOT_FEATURE: &str = "memory-snapshot-on-shutdown";
+/// The feature that lets the log say what series are.
+const METADATA_FEATURE: &str = "metadata-wal-records";
 /// Exemplars that are kept where the configuration does not say how many.
 const DEFAULT_EXEMPLARS: i64 = 100_000;
 
@@ -96,6 +98,7 @@ pub(crate) fn options(flags: &Options, config: &StorageConfig) -> tsdb::Options 
         encodings: encodings(flags, config),
         start_timestamps: is_enabled(flags, START_FEATURE),
         memory_snapshot: is_enabled(flags, MEMORY_SNAPSHOT_FEATURE),
+        metadata_records: is_enabled(flags, METADATA_FEATURE),
         compaction: !flags.no_compaction,
         overlapping_compaction: !flags.no_overlapping_compaction,
         out_of_order_window_ms: out_of_order_window(config),
@@ -153,11 +156,13 @@ mod tests {
                 "--storage.tsdb.delay-compact-file.path=/x",
                 "--storage.tsdb.min-block-duration=2h",
                 "--storage.tsdb.max-block-duration=2h",
+                "--enable-feature=metadata-wal-records",
             ]),
             &none,
         );
         assert_eq!(set.wal_compression, tsdb::wal::Compression::None);
         assert_eq!(set.wal_sync, tsdb::WalSync::Always);
+        assert!(set.metadata_records && !plain.metadata_records);
         assert!(!set.compaction && !set.overlapping_compaction && set.delay_compact_file.is_some());
         assert_eq!(set.max_block_duration(), set.min_block_duration_ms);
         assert!(CommandLine::parse(["--storage.tsdb.wal-sync=never"]).is_err());

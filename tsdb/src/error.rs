@@ -86,8 +86,8 @@ pub enum AppendError {
     /// An exemplar with more than 128 characters in its labels.
     #[error("label length for exemplar exceeds maximum of 128 UTF-8 characters")]
     ExemplarLabelsTooLong,
-    /// An exemplar of a series that has no samples.
-    #[error("exemplar of an unknown series")]
+    /// An exemplar or metadata of a series that has no samples.
+    #[error("unknown series")]
     UnknownSeries,
     /// The storage cannot take it now (full disk, …).
     #[error("storage: {0}")]

@@ -56,6 +56,8 @@ pub struct Options {
     pub out_of_order_window_ms: i64,
     /// Bytes of answers to matchers that are kept for when they are asked again; 0: none.
     pub selection_cache_bytes: usize,
+    /// Whether the log says what series are, as far as [`crate::Appender::describe`] is told.
+    pub metadata_records: bool,
     /// How many exemplars are kept; 0: none. [`crate::Db::set_exemplar_limit`] changes it.
     pub exemplar_limit: usize,
     /// Whether blocks may be compacted at all (off where another program compacts them instead). Blocks are cut from the
@@ -87,6 +89,7 @@ impl Default for Options {
             start_timestamps: false,
             out_of_order_window_ms: 0,
             selection_cache_bytes: 24 << 20,
+            metadata_records: false,
             exemplar_limit: 0,
             compaction: true,
             overlapping_compaction: true,

@@ -1,6 +1,7 @@
 //! Scrapes real exporters on loopback into a storage that remembers.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+mod descriptions;
 mod loops;
 mod memory;
 mod support;

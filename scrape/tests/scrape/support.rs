@@ -3,7 +3,7 @@
 
 use flate2::write::GzEncoder;
 use model::{FloatHistogram, Labels, is_stale};
-use scrape::append::{AppendError, Appendable, Appender, LazyLabels, SeriesRef};
+use scrape::append::{AppendError, Appendable, Appender, Description, LazyLabels, SeriesRef};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,7 @@ struct Stored {
     series: Vec<(Labels, Vec<(i64, f64)>)>,
     commits: usize,
     looked_up: usize,
+    descriptions: Option<Vec<String>>,
     full: bool,
     most: Option<usize>,
 }
@@ -26,11 +27,12 @@ struct Stored {
 struct Batch {
     storage: Storage,
     samples: Vec<(usize, i64, f64)>,
+    descriptions: Vec<String>,
 }
 
 impl Appendable for Storage {
     fn appender(&self) -> Box<dyn Appender> {
-        Box::new(Batch { storage: self.clone(), samples: Vec::new() })
+        Box::new(Batch { storage: self.clone(), samples: Vec::new(), descriptions: Vec::new() })
     }
 }
 
@@ -103,6 +105,17 @@ impl Appender for Batch {
         Err(AppendError::Storage("no histograms here".to_owned()))
     }
 
+    fn takes_descriptions(&self) -> bool {
+        self.storage.0.lock().unwrap().descriptions.is_some()
+    }
+
+    fn describe(&mut self, series: SeriesRef, labels: &Labels, description: Description<'_>) {
+        let stored = self.storage.0.lock().unwrap();
+        assert_eq!(&stored.series[series.0 as usize - 1].0, labels, "reference of another series");
+        let Description { kind, unit, help } = description;
+        self.descriptions.push(format!("{} {} {unit:?} {help:?}\n", labels.metric_name(), kind.as_str()));
+    }
+
     fn commit(self: Box<Self>) -> Result<(), AppendError> {
         let mut stored = self.storage.0.lock().unwrap();
         if stored.full {
@@ -110,6 +123,9 @@ impl Appender for Batch {
         }
         for (index, t, v) in self.samples {
             stored.series[index].1.push((t, v));
+        }
+        if let Some(descriptions) = &mut stored.descriptions {
+            descriptions.extend(self.descriptions);
         }
         stored.commits += 1;
         Ok(())
@@ -157,6 +173,12 @@ impl Storage {
     /// How many batches there were.
     pub fn commits(&self) -> usize {
         self.0.lock().unwrap().commits
+    }
+
+    /// What was said of series since the last call, a line each; none were taken before the first.
+    pub fn descriptions(&self) -> String {
+        let mut stored = self.0.lock().unwrap();
+        stored.descriptions.get_or_insert_default().drain(..).collect()
     }
 
     /// Takes no new series beyond so many.

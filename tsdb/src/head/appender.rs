@@ -1,20 +1,23 @@
 //! Batches of samples: checked as they come, logged with one write, visible all at once.
 
+mod commit;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use model::{Labels, NativeHistogram, Value};
+use model::{Labels, NativeHistogram};
 use rustc_hash::FxHashMap;
 
 use super::Head;
 use super::exemplars::Exemplar;
-use super::ooo::Inserted;
+use super::index::Index;
 use super::series::{Outcome, PAGE_SLOTS, Page, Series};
 use crate::error::AppendError;
+use crate::metadata::Metadata;
 use crate::options::WalSync;
 use crate::wal::records::{
     ExemplarRecord, RecordType, SampleRecord, encode_exemplars, encode_histograms, encode_histograms_v2,
-    encode_samples, encode_samples_v2, encode_series_from,
+    encode_samples, encode_samples_v2,
 };
 
 /// Batches kept for reuse: one a thread that commits, on the machines this runs on.
@@ -32,6 +35,8 @@ pub(super) struct Batch {
     histograms: Vec<(usize, NativeHistogram)>,
     /// Exemplars, each with its series' number and labels.
     exemplars: Vec<(u64, Labels, Exemplar)>,
+    /// What series are, where that is new.
+    metadata: Vec<(u32, Arc<Metadata>)>,
     /// Indices of the samples that come out of order.
     late: Vec<usize>,
     /// Where each sample's series is: index into `pages`, slot in the lower five bits.
@@ -150,6 +155,7 @@ impl Batch {
         self.starts.clear();
         self.histograms.clear();
         self.exemplars.clear();
+        self.metadata = Vec::new(); // rarely any
         self.late.clear();
         self.ends.clear();
         self.places.clear();
@@ -341,11 +347,11 @@ impl Appender {
         if self.head.exemplars.limit() == 0 {
             return Ok(reference);
         }
-        let index = self.head.index.read();
-        let known = self.head.id_of(reference).filter(|&id| index.has(id));
-        let id = known.or_else(|| index.find(labels)).ok_or(AppendError::UnknownSeries)?;
-        let series = index.labels(id);
-        drop(index);
+        let (id, series) = {
+            let index = self.head.index.read();
+            let id = self.find(&index, reference, labels)?;
+            (id, index.labels(id))
+        };
         let reference = self.head.reference(id);
         match self.head.exemplars.check(&series, exemplar) {
             Ok(true) => self.batch.exemplars.push((reference, series, exemplar.clone())),
@@ -358,6 +364,44 @@ impl Appender {
             }
         }
         Ok(reference)
+    }
+
+    /// The series of a reference, or with these labels.
+    fn find(&self, index: &Index, reference: u64, labels: &Labels) -> Result<u32, AppendError> {
+        let known = self.head.id_of(reference).filter(|&id| index.has(id));
+        known.or_else(|| index.find(labels)).ok_or(AppendError::UnknownSeries)
+    }
+
+    /// Whether [`Appender::describe`] does anything.
+    pub fn takes_metadata(&self) -> bool {
+        self.head.options.metadata_records
+    }
+
+    /// Says what a series is that has samples, which must have been appended before. With [`crate::Options::metadata_records`] it is
+    /// written to the log where it is new or has changed, else nothing happens. Returns the reference to use next time.
+    ///
+    /// # Errors
+    /// Where there is no such series; the rest of the batch is not harmed.
+    pub fn describe(
+        &mut self,
+        reference: u64,
+        labels: &Labels,
+        metadata: &Metadata,
+    ) -> Result<u64, AppendError> {
+        if !self.takes_metadata() {
+            return Ok(reference);
+        }
+        let id = self.find(&self.head.index.read(), reference, labels)?;
+        let described = self.head.described.read();
+        let is_logged = described.get(id).is_some_and(|(known, is_logged)| is_logged && **known == *metadata);
+        if !is_logged {
+            // series of a metric come one after the other
+            let last = self.batch.metadata.last().map(|(_, last)| last).filter(|last| ***last == *metadata);
+            let shared = last.cloned().or_else(|| described.shared(metadata));
+            let shared = shared.unwrap_or_else(|| Arc::new(metadata.clone()));
+            self.batch.metadata.push((id, shared));
+        }
+        Ok(self.head.reference(id))
     }
 
     /// None where the series is gone.
@@ -427,7 +471,7 @@ impl Appender {
 
     /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
-        self.batch.samples.is_empty() && self.batch.exemplars.is_empty()
+        self.batch.samples.is_empty() && self.batch.exemplars.is_empty() && self.batch.metadata.is_empty()
     }
 
     /// Writes the batch to the log, then makes it visible at once. What it returned for survives the death of the process,
@@ -506,152 +550,5 @@ impl Drop for Appender {
         if self.batch.samples.capacity() > 0 {
             self.recycle();
         }
-    }
-}
-
-impl Head {
-    /// Finds the samples of a batch that are older than the newest of their series, or than `mint`.
-    fn find_late(&self, batch: &mut Batch, mint: i64) {
-        let oldest = mint.max(self.min_valid());
-        let mut newest: FxHashMap<u64, i64> = FxHashMap::default();
-        for i in 0..batch.samples.len() {
-            let SampleRecord { ref_, t, .. } = batch.samples[i];
-            let of_series = || {
-                let state = batch.series(i).map(|s| s.state.lock());
-                let last = state.and_then(|s| s.chains().filter_map(|c| c.last()).map(|(t, _)| t).max());
-                last.unwrap_or(i64::MIN)
-            };
-            let newest = newest.entry(ref_).or_insert_with(of_series);
-            if t < oldest || t < *newest {
-                batch.late.push(i);
-            } else {
-                *newest = t;
-            }
-        }
-    }
-
-    /// Logs the series that this run's log does not know yet, then the samples, with one write.
-    fn log_batch(&self, log: &mut super::Log, batch: &Batch) -> Result<(), AppendError> {
-        let failed = |e: crate::wal::Error| AppendError::Storage(e.to_string());
-        self.prepare_log(log).map_err(failed)?;
-        let mut unknown: Vec<usize> = Vec::new();
-        for i in 0..batch.samples.len() {
-            if batch.series(i).is_some_and(|s| !s.logged.load(Relaxed)) {
-                unknown.push(i);
-            }
-        }
-        let records: Vec<&[u8]> = batch.records().collect();
-        let (records, late) = records.split_at(records.len() - batch.late_records);
-        if unknown.is_empty() {
-            log.wal.log(records).map_err(failed)?;
-            return self.log_late(log, late).map_err(failed);
-        }
-        self.take_numbers(unknown.iter().filter_map(|&i| self.id_of(batch.samples[i].ref_)))
-            .map_err(|e| AppendError::Storage(e.to_string()))?;
-        let mut series = Vec::new();
-        {
-            let index = self.index.read();
-            let labels: Vec<(u64, Labels)> = unknown
-                .iter()
-                .map(|&i| {
-                    let reference = batch.samples[i].ref_;
-                    (reference, index.labels(self.id_of(reference).unwrap_or(u32::MAX)))
-                })
-                .collect();
-            drop(index);
-            let mut last = 0;
-            let distinct =
-                labels.iter().filter(|(reference, _)| std::mem::replace(&mut last, *reference) != *reference);
-            encode_series_from(distinct.map(|(reference, labels)| (*reference, labels)), &mut series);
-        }
-        let with_series: Vec<&[u8]> = std::iter::once(&series[..]).chain(records.iter().copied()).collect();
-        log.wal.log(&with_series).map_err(failed)?;
-        for i in unknown {
-            if let Some(series) = batch.series(i) {
-                series.logged.store(true, Relaxed);
-            }
-        }
-        self.log_late(log, late).map_err(failed)
-    }
-
-    fn log_late(&self, log: &mut super::Log, records: &[&[u8]]) -> Result<(), crate::wal::Error> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        log.wbl(&self.disk, &self.dir, &self.options)?.log(records)
-    }
-
-    /// Stores a sample that came out of order; true where a chunk is full now.
-    #[cold]
-    fn apply_late(&self, sample: &SampleRecord, start: i64, histogram: Option<&NativeHistogram>) -> bool {
-        let value = histogram.map_or(Value::Float(sample.v), |h| Value::Histogram(h.clone()));
-        let id = (sample.ref_ - self.reference(0)) as u32;
-        let inserted = self.out_of_order.insert(id, sample.t, start, value);
-        if inserted == Inserted::Repeated {
-            self.metrics.duplicates.fetch_add(1, Relaxed);
-        } else {
-            self.metrics.out_of_order_appended.fetch_add(1, Relaxed);
-            self.metrics.samples_appended.fetch_add(1, Relaxed);
-            if histogram.is_some() {
-                self.metrics.histograms.out_of_order_appended.fetch_add(1, Relaxed);
-                self.metrics.histograms.appended.fetch_add(1, Relaxed);
-            }
-        }
-        inserted == Inserted::AddedAndCut
-    }
-
-    /// Appends the batch's samples to their series; returns those that were appended.
-    fn apply_batch(&self, batch: &Batch) -> Vec<u32> {
-        let mut applied = Vec::with_capacity(batch.samples.len());
-        let (mut mint, mut maxt, mut of_histograms) = (i64::MAX, i64::MIN, 0);
-        let mut full = Vec::new();
-        let oldest = self.min_valid();
-        let mut histograms = batch.histograms.iter().peekable();
-        let mut late = batch.late.iter().peekable();
-        for (i, sample) in batch.samples.iter().enumerate() {
-            let histogram = histograms.next_if(|(at, _)| *at == i);
-            let Some(series) = batch.series(i) else { continue };
-            let mut state = series.state.lock();
-            if late.next_if_eq(&&i).is_some() {
-                if self.apply_late(sample, batch.start(i), histogram.map(|(_, h)| h)) {
-                    full.push((sample.ref_ - self.reference(0)) as u32);
-                }
-                state.pending -= 1; // stored before: the series must stay
-                continue;
-            }
-            state.pending -= 1;
-            if sample.t < oldest {
-                self.metrics.out_of_bounds.fetch_add(1, Relaxed);
-                continue;
-            }
-            let outcome = match histogram {
-                None => state.chain.append(sample.t, batch.start(i), sample.v, self.cut_rule),
-                Some((_, h)) => state.chain.append_histogram(sample.t, batch.start(i), h, self.cut_rule),
-            };
-            match outcome {
-                Outcome::Appended => {}
-                Outcome::AppendedAndCut => full.push((sample.ref_ - self.reference(0)) as u32),
-                Outcome::Repeated => continue,
-                Outcome::Duplicate => {
-                    self.metrics.duplicates.fetch_add(1, Relaxed);
-                    continue;
-                }
-                Outcome::OutOfOrder => {
-                    self.metrics.out_of_order.fetch_add(1, Relaxed);
-                    continue;
-                }
-            }
-            applied.push(i as u32);
-            of_histograms += u64::from(histogram.is_some());
-            mint = mint.min(sample.t);
-            maxt = maxt.max(sample.t);
-        }
-        if !applied.is_empty() {
-            self.note_times(mint, maxt);
-            self.metrics.samples_appended.fetch_add(applied.len() as u64, Relaxed);
-            self.metrics.histograms.appended.fetch_add(of_histograms, Relaxed);
-        }
-        self.queue_full(full);
-        applied
     }
 }

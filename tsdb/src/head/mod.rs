@@ -9,6 +9,7 @@ pub(crate) mod exemplars;
 pub(crate) mod index;
 mod isolation;
 mod memory;
+mod metadata;
 pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
@@ -33,6 +34,7 @@ use rustc_hash::FxHashMap;
 use crate::chunk::head_file::HeadChunks;
 use crate::disk::{self, Disk};
 use crate::error::{AppendError, Error};
+use crate::metadata::MetadataMap;
 use crate::options::Options;
 use crate::stats::Metrics;
 use crate::sync::GroupSync;
@@ -110,6 +112,8 @@ pub(crate) struct Head {
     deleted: delete::Deleted,
     pub(crate) out_of_order: ooo::OutOfOrder,
     pub(crate) exemplars: exemplars::Exemplars,
+    /// What series are.
+    described: RwLock<MetadataMap<u32>>,
     /// Numbers of earlier runs' logs, as long as their segments or a checkpoint hold them.
     old_refs: Mutex<replay::OldRefs>,
 }
@@ -201,6 +205,7 @@ impl Head {
             deleted: delete::Deleted::default(),
             out_of_order,
             exemplars,
+            described: RwLock::default(),
             old_refs: Mutex::default(),
         })
     }

@@ -516,8 +516,9 @@ impl<'a> Reading<'a> {
             }
             Some(RecordType::Tombstones) => self.deletions(record),
             Some(RecordType::Exemplars) => self.exemplars(record),
-            // Metadata is taken from scrapes; markers say what head chunk files hold, which are written anew from the log.
-            Some(RecordType::Metadata | RecordType::MmapMarkers) => Ok(()),
+            Some(RecordType::Metadata) => self.metadata(record),
+            // They say what head chunk files hold, which are written anew from the log.
+            Some(RecordType::MmapMarkers) => Ok(()),
             Some(
                 RecordType::HistogramSamples
                 | RecordType::FloatHistogramSamples
@@ -553,6 +554,21 @@ impl<'a> Reading<'a> {
     fn exemplars(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
         if let Record::Exemplars(all) = decode(record)? {
             self.take_exemplars(all);
+        }
+        Ok(())
+    }
+
+    /// Nobody asks for it where none is logged; checkpoints keep it either way.
+    fn metadata(&mut self, record: &[u8]) -> Result<(), crate::encoding::Error> {
+        if !self.head.options.metadata_records {
+            return Ok(());
+        }
+        if let Record::Metadata(all) = decode(record)? {
+            for one in all {
+                if let Some(&id) = self.ids.get(&one.ref_) {
+                    self.head.describe_replayed(id, one);
+                }
+            }
         }
         Ok(())
     }

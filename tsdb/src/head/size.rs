@@ -16,7 +16,7 @@ pub struct HeadBytes {
     pub series: usize,
     /// Of each series what grows with its samples: the open chunk, and what tells where the full ones are.
     pub chunks: usize,
-    /// Samples that came out of order, and exemplars.
+    /// Samples that came out of order, exemplars, and metadata.
     pub other: usize,
     /// How many series these are.
     pub num_series: usize,
@@ -46,7 +46,7 @@ impl Head {
             (index.bytes(), index.len())
         };
         let exemplars = self.exemplars.sizes().exemplars as usize * EXEMPLAR_BYTES;
-        let other = self.out_of_order.bytes() + exemplars;
+        let other = self.out_of_order.bytes() + exemplars + self.described.read().bytes();
         HeadBytes { series: pages * (size_of::<Page>() + 32) + index, chunks, other, num_series }
     }
 }

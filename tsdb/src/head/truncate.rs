@@ -95,6 +95,7 @@ impl Head {
             return dead;
         }
         index.remove(&dead);
+        self.described.write().remove(&dead);
         let mut pages = self.pages.write();
         for number in empty_pages {
             pages.remove(&number);
@@ -158,6 +159,7 @@ impl Head {
         let wal_dir = self.dir.join(WAL_DIR);
         let (first, last) = {
             let mut log = self.log.lock();
+            self.carry_metadata(&mut log)?;
             let current = log.wal.next_segment()?;
             (log.wal.first_segment(), current.saturating_sub(1))
         };

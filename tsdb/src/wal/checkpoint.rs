@@ -1,14 +1,14 @@
 //! Checkpoints: what is still needed of segments that are dropped, rewritten as a small log of its own.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::read::SegmentsReader;
-use super::records::{self, MetadataRecord, Record, RecordType};
+use super::records::{self, Record, RecordType};
 use super::{Compression, Error, Wal, WalOptions};
 use crate::disk::Disk;
 use crate::encoding;
+use crate::metadata::{Metadata, MetadataMap, MetricKind};
 
 /// Records are written in batches of this many bytes: few system calls, little memory.
 const BATCH: usize = 1 << 20;
@@ -74,7 +74,7 @@ pub fn write(
         keep,
         mint,
         stats: CheckpointStats::default(),
-        metadata: BTreeMap::new(),
+        metadata: MetadataMap::default(),
         out,
         batch: Vec::new(),
         ends: Vec::new(),
@@ -123,7 +123,7 @@ struct Filter<K> {
     mint: i64,
     stats: CheckpointStats,
     /// The last metadata of each series.
-    metadata: BTreeMap<u64, MetadataRecord>,
+    metadata: MetadataMap<u64>,
     out: Wal,
     batch: Vec<u8>,
     ends: Vec<usize>,
@@ -203,7 +203,8 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
             }
             Record::Metadata(all) => {
                 for m in all {
-                    let is_new = (self.keep)(m.ref_) && self.metadata.insert(m.ref_, m).is_none();
+                    let metadata = Metadata { kind: MetricKind(m.type_), unit: m.unit, help: m.help };
+                    let is_new = (self.keep)(m.ref_) && !self.metadata.put(m.ref_, metadata, false);
                     if !is_new {
                         stats.metadata.1 += 1;
                     }
@@ -282,11 +283,13 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
     }
 
     fn finish(mut self) -> Result<CheckpointStats, Error> {
-        let metadata: Vec<_> = std::mem::take(&mut self.metadata).into_values().collect();
+        let map = std::mem::take(&mut self.metadata);
+        let mut metadata: Vec<_> = map.iter().map(|(ref_, metadata, _)| (ref_, &**metadata)).collect();
+        metadata.sort_unstable_by_key(|(ref_, _)| *ref_);
         self.stats.metadata.0 = metadata.len() as u64;
         for some in metadata.chunks(1000) {
             let begin = self.batch.len();
-            records::encode_metadata(some, &mut self.batch);
+            records::encode_metadata_from(some.iter().copied(), &mut self.batch);
             self.end_record(begin);
         }
         self.flush()?;

@@ -12,6 +12,7 @@ pub use snapshot::{
 use model::labels::Labels;
 
 use crate::encoding::{self, Reader, put_uvarint, put_uvarint_str, put_varint};
+use crate::metadata::Metadata;
 
 /// The first byte of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -235,13 +236,28 @@ pub fn encode_exemplars(exemplars: &[ExemplarRecord], out: &mut Vec<u8>) {
 pub fn encode_metadata(metadata: &[MetadataRecord], out: &mut Vec<u8>) {
     out.push(RecordType::Metadata as u8);
     for m in metadata {
-        put_uvarint(out, m.ref_);
-        out.push(m.type_);
-        put_uvarint(out, 2);
-        for (name, value) in [("UNIT", &m.unit), ("HELP", &m.help)] {
-            put_uvarint_str(out, name);
-            put_uvarint_str(out, value);
-        }
+        put_metadata(out, m.ref_, m.type_, &m.unit, &m.help);
+    }
+}
+
+/// The same from borrowed parts.
+pub(crate) fn encode_metadata_from<'a>(
+    metadata: impl IntoIterator<Item = (u64, &'a Metadata)>,
+    out: &mut Vec<u8>,
+) {
+    out.push(RecordType::Metadata as u8);
+    for (ref_, m) in metadata {
+        put_metadata(out, ref_, m.kind.0, &m.unit, &m.help);
+    }
+}
+
+fn put_metadata(out: &mut Vec<u8>, ref_: u64, type_: u8, unit: &str, help: &str) {
+    put_uvarint(out, ref_);
+    out.push(type_);
+    put_uvarint(out, 2);
+    for (name, value) in [("UNIT", unit), ("HELP", help)] {
+        put_uvarint_str(out, name);
+        put_uvarint_str(out, value);
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test ends where it fails
 
 mod data;
+mod metadata;
 mod peer;
 
 use std::path::Path;
