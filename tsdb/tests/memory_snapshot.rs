@@ -104,6 +104,20 @@ fn spoil(disk: &SimDisk, part: &str) {
     }
 }
 
+/// Where no chunk is full yet there is no directory of head chunks either.
+#[test]
+fn a_single_sample_has_one() {
+    let disk = SimDisk::new(1);
+    let db = open(&disk);
+    append(&db, [1000]);
+    let before = shown(&db);
+    end(db, &disk);
+    assert_eq!(files(&disk, "chunk_snapshot.000001.0000000000/00000000").len(), 1);
+    let db = open(&disk);
+    assert_eq!(counts(&db), (1, 0));
+    assert_eq!(shown(&db), before);
+}
+
 #[test]
 fn it_is_read_in_the_place_of_the_log() {
     let disk = SimDisk::new(1);

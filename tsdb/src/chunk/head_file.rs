@@ -345,7 +345,11 @@ impl HeadChunks {
             syncer.sync()?;
             self.unsynced.pop();
         }
-        Ok(self.shared.disk.sync_dir(&self.shared.dir)?)
+        // the directory is made with the first file
+        if self.shared.disk.exists(&self.shared.dir) {
+            self.shared.disk.sync_dir(&self.shared.dir)?;
+        }
+        Ok(())
     }
 
     /// Reads a chunk's data, checked against its sum; appends it to `out`.
