@@ -1,10 +1,13 @@
 //! A process's own metrics: counters, gauges and histograms, rendered as the text exposition format 0.0.4.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::SharedClock;
 
 /// A number that is read and written without a lock.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +55,8 @@ struct HistogramInner {
 }
 
 impl Histogram {
-    fn new(bounds: &[f64]) -> Self {
+    /// One with these upper bounds, for [`Registry::show_histogram`].
+    pub fn new(bounds: &[f64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Histogram(Arc::new(HistogramInner { bounds: bounds.to_vec(), counts, sum: Value::default() }))
     }
@@ -61,6 +65,93 @@ impl Histogram {
         let at = self.0.bounds.iter().position(|b| v <= *b).unwrap_or(self.0.bounds.len());
         self.0.counts[at].fetch_add(1, Ordering::Relaxed);
         self.0.sum.add(v);
+    }
+    /// How many values were counted.
+    pub fn count(&self) -> u64 {
+        self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+    /// Their sum.
+    pub fn sum(&self) -> f64 {
+        self.0.sum.get()
+    }
+
+    fn render(&self, name: &str, pairs: &[(&str, &str)], out: &mut String) {
+        let mut below = 0;
+        for (i, count) in self.0.counts.iter().enumerate() {
+            below += count.load(Ordering::Relaxed);
+            let bound = self.0.bounds.get(i).copied().unwrap_or(f64::INFINITY);
+            let le = model::float::format_short(bound);
+            let mut pairs = pairs.to_vec();
+            pairs.push(("le", &le));
+            line(out, name, "_bucket", &pairs, below as f64);
+        }
+        line(out, name, "_sum", pairs, self.0.sum.get());
+        line(out, name, "_count", pairs, below as f64);
+    }
+}
+
+/// Observations summed up, and quantiles of the newest.
+#[derive(Clone, Debug)]
+pub struct Summary(Arc<SummaryInner>);
+
+#[derive(Debug)]
+struct SummaryInner {
+    quantiles: &'static [f64],
+    /// The newest observations and when they came, the oldest first; none where no quantile is shown.
+    newest: Mutex<VecDeque<(Duration, f64)>>,
+    count: AtomicU64,
+    sum: Value,
+}
+
+impl Summary {
+    /// Quantiles are those of so long, as far as so many observations reach.
+    const WINDOW: Duration = Duration::from_secs(600);
+    const KEPT: usize = 1024;
+
+    /// One with these quantiles (or none), for [`Registry::show_summary`].
+    pub fn new(quantiles: &'static [f64]) -> Self {
+        let (newest, count, sum) = Default::default();
+        Summary(Arc::new(SummaryInner { quantiles, newest, count, sum }))
+    }
+    /// Counts a value that was seen at `now`, a clock's monotonic time.
+    pub fn observe(&self, now: Duration, v: f64) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        self.0.sum.add(v);
+        if !self.0.quantiles.is_empty() {
+            let mut newest = self.0.newest.lock();
+            newest.push_back((now, v));
+            let is_old = |(at, _): &(Duration, f64)| now.saturating_sub(*at) > Self::WINDOW;
+            while newest.len() > Self::KEPT || newest.front().is_some_and(is_old) {
+                newest.pop_front();
+            }
+        }
+    }
+    /// How many values were counted.
+    pub fn count(&self) -> u64 {
+        self.0.count.load(Ordering::Relaxed)
+    }
+    /// Their sum.
+    pub fn sum(&self) -> f64 {
+        self.0.sum.get()
+    }
+    /// The value below which that share of the newest lies; not a number where there are none.
+    fn quantile(sorted: &[f64], share: f64) -> f64 {
+        let at = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+
+    fn render(&self, now: Duration, name: &str, out: &mut String) {
+        let mut sorted: Vec<f64> = {
+            let newest = self.0.newest.lock();
+            newest.iter().filter(|(at, _)| now.saturating_sub(*at) <= Self::WINDOW).map(|(_, v)| *v).collect()
+        };
+        sorted.sort_by(f64::total_cmp);
+        for &share in self.0.quantiles {
+            let text = model::float::format_short(share);
+            line(out, name, "", &[("quantile", &text)], Self::quantile(&sorted, share));
+        }
+        line(out, name, "_sum", &[], self.sum());
+        line(out, name, "_count", &[], self.count() as f64);
     }
 }
 
@@ -234,23 +325,24 @@ impl Registry {
             help,
             "histogram",
             Box::new(move |name, out| {
-                for (values, Histogram(member)) in shown.members.lock().iter() {
+                for (values, member) in shown.members.lock().iter() {
                     let pairs: Vec<(&str, &str)> =
                         shown.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
-                    let mut below = 0;
-                    for (i, count) in member.counts.iter().enumerate() {
-                        below += count.load(Ordering::Relaxed);
-                        let le = member.bounds.get(i).map_or_else(|| "+Inf".to_owned(), |b| format!("{b}"));
-                        let mut pairs = pairs.clone();
-                        pairs.push(("le", &le));
-                        line(out, name, "_bucket", &pairs, below as f64);
-                    }
-                    line(out, name, "_sum", &pairs, member.sum.get());
-                    line(out, name, "_count", &pairs, below as f64);
+                    member.render(name, &pairs, out);
                 }
             }),
         );
         family
+    }
+
+    /// A histogram that is kept elsewhere.
+    pub fn show_histogram(&self, name: &'static str, help: &'static str, shown: Histogram) {
+        self.add(name, help, "histogram", Box::new(move |name, out| shown.render(name, &[], out)));
+    }
+    /// A summary that is kept elsewhere; its observations are of this clock's time.
+    pub fn show_summary(&self, name: &'static str, help: &'static str, shown: Summary, clock: SharedClock) {
+        let render = move |name: &str, out: &mut String| shown.render(clock.monotonic(), name, out);
+        self.add(name, help, "summary", Box::new(render));
     }
 
     /// All metrics, sorted by name.
@@ -345,5 +437,35 @@ mod tests {
             # HELP h Spread.\n# TYPE h histogram\nh_bucket{le=\"0.1\"} 1\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n\
             h_sum 5.1\nh_count 2\n";
         assert_eq!(r.render(), expected);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_ten_minutes() {
+        let clock = crate::clock::ManualClock::at(0);
+        let (r, summary) = (Registry::default(), Summary::new(&[0.5, 0.99]));
+        r.show_summary("s", "Takes.", summary.clone(), clock.clone());
+        let text = |half: &str, most: &str, sum: &str, count: u32| {
+            format!(
+                "# HELP s Takes.\n# TYPE s summary\ns{{quantile=\"0.5\"}} {half}\ns{{quantile=\"0.99\"}} {most}\n\
+                s_sum {sum}\ns_count {count}\n"
+            )
+        };
+        assert_eq!(r.render(), text("NaN", "NaN", "0", 0));
+        for v in 1..=100 {
+            summary.observe(Duration::from_secs(1), f64::from(v));
+        }
+        assert_eq!(r.render(), text("50", "99", "5050", 100));
+        clock.set(601_000);
+        summary.observe(Duration::from_secs(601), 7.0);
+        assert_eq!(r.render(), text("50", "99", "5057", 101));
+        clock.set(602_000);
+        assert_eq!(r.render(), text("7", "7", "5057", 101));
+        for _ in 0..3000 {
+            summary.observe(Duration::from_secs(602), 1.0);
+        }
+        assert_eq!(summary.0.newest.lock().len(), Summary::KEPT);
+        let none = Summary::new(&[]);
+        none.observe(Duration::ZERO, 1.0);
+        assert!(none.0.newest.lock().is_empty() && none.count() == 1 && none.sum() == 1.0);
     }
 }

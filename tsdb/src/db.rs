@@ -19,6 +19,7 @@ use crate::head::{Appender, Head, start};
 use crate::options::{Options, Retention};
 use crate::query::Querier;
 use crate::query::selections::Selections;
+use crate::spreads::timed;
 use crate::stats::Metrics;
 
 /// A power cut loses at most a second: this, and the time for the sync that runs and the one that follows.
@@ -99,7 +100,7 @@ impl Db {
         // Other blocks may reach into the time of the head, and say nothing of how far it has been cut.
         let whole = blocks.iter().filter(|b| !crate::compact::is_early(b.meta()));
         let min_valid = whole.map(|b| b.meta().max_time).max().unwrap_or(i64::MIN);
-        let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.now_ms())?;
+        let head = Head::open(disk.clone(), dir, options.clone(), metrics, min_valid, clock.clone())?;
         // A log that survives a power cut is of no use in a directory that does not.
         let parent = dir.parent().filter(|p| is_new && !p.as_os_str().is_empty());
         for dir in std::iter::once(dir).chain(parent) {
@@ -331,6 +332,17 @@ impl Inner {
         result
     }
 
+    /// Writes a block under a new name; that is timed.
+    pub(crate) fn write_block<T>(&self, write: impl FnOnce(ulid::Ulid) -> T) -> T {
+        let metrics = &self.head.metrics;
+        let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
+        metrics.blocks_in_writing.fetch_add(1, Relaxed);
+        let note = |_, took| metrics.spreads.compaction_seconds.observe(took);
+        let written = timed(&*self.clock, note, || write(ulid));
+        metrics.blocks_in_writing.fetch_sub(1, Relaxed);
+        written
+    }
+
     /// Cuts blocks from the head while it is long enough.
     fn cut_due_blocks(&self) -> Result<(), Error> {
         if self.head.due_block().is_some() || self.log_due.lock().is_some() {
@@ -344,8 +356,7 @@ impl Inner {
             }
             // Stragglers could still come into the range; from here on they cannot.
             self.head.refuse_before(maxt);
-            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-            let written = self.head.write_block(&self.dir, ulid, (mint, maxt))?;
+            let written = self.write_block(|ulid| self.head.write_block(&self.dir, ulid, (mint, maxt)))?;
             if let Some(meta) = &written {
                 self.add_block(meta)?;
                 tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block from the head");
@@ -370,8 +381,8 @@ impl Inner {
         let Some(taken) = self.head.take_out_of_order()? else { return Ok(()) };
         for &mint in &taken.blocks {
             let maxt = mint.saturating_add(self.options.min_block_duration_ms);
-            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-            if let Some(meta) = self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken)? {
+            let write = |ulid| self.head.write_out_of_order_block(&self.dir, ulid, (mint, maxt), &taken);
+            if let Some(meta) = self.write_block(write)? {
                 self.add_block(&meta)?;
                 tracing::info!(block = %meta.ulid, mint, maxt, samples = meta.stats.num_samples, "cut a block of out-of-order samples");
             }
@@ -393,8 +404,7 @@ impl Inner {
         if ended.is_empty() {
             return Ok(());
         }
-        let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-        if let Some(meta) = self.head.write_ended(&self.dir, ulid, &ended)? {
+        if let Some(meta) = self.write_block(|ulid| self.head.write_ended(&self.dir, ulid, &ended))? {
             self.add_block(&meta)?;
             tracing::info!(block = %meta.ulid, series = meta.stats.num_series, samples = meta.stats.num_samples, "cut a block of series that ended");
         }
@@ -453,9 +463,9 @@ impl Inner {
             }
             let parents: Vec<Arc<Block>> =
                 blocks.iter().filter(|b| plan.contains(&b.meta().ulid)).cloned().collect();
-            let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-            let made = crate::compact::compact(&self.disk, &self.dir, ulid, &parents, self.options.encodings)
-                .inspect_err(|error| note_failure(&parents, error))?;
+            let encodings = self.options.encodings;
+            let write = |ulid| crate::compact::compact(&self.disk, &self.dir, ulid, &parents, encodings);
+            let made = self.write_block(write).inspect_err(|error| note_failure(&parents, error))?;
             self.put_in_place_of(&parents, made.as_ref())?;
             metrics.compactions.fetch_add(1, Relaxed);
             let overlap = |pair: &[Arc<Block>]| pair[0].meta().max_time > pair[1].meta().min_time;

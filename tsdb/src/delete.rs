@@ -9,6 +9,7 @@ use crate::db::{Db, Inner};
 use crate::error::Error;
 use crate::query::block_source::BlockSource;
 use crate::query::matchers;
+use crate::spreads::timed;
 
 impl Db {
     /// Deletes the samples with `mint <= t <= maxt` (milliseconds) of the series that satisfy all matchers: what is stored
@@ -42,9 +43,8 @@ impl Db {
         let _one_at_a_time = inner.maintenance.lock();
         let blocks = inner.blocks.load_full();
         let touched: Vec<_> = blocks.iter().filter(|b| b.has_tombstones()).cloned().collect();
-        for block in &touched {
-            inner.clean_block(block)?;
-        }
+        let note = |_, took| inner.head.metrics.spreads.tombstone_cleanup_seconds.observe(took);
+        timed(&*inner.clock, note, || touched.iter().try_for_each(|block| inner.clean_block(block)))?;
         Ok(touched.len())
     }
 }
@@ -68,8 +68,9 @@ fn delete_from_block(block: &Block, matchers: &[Matcher], (mint, maxt): (i64, i6
 
 impl Inner {
     fn clean_block(&self, block: &Arc<Block>) -> Result<(), Error> {
-        let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-        let made = crate::compact::rewrite(&self.disk, &self.dir, ulid, block, self.options.encodings)?;
+        let encodings = self.options.encodings;
+        let write = |ulid| crate::compact::rewrite(&self.disk, &self.dir, ulid, block, encodings);
+        let made = self.write_block(write)?;
         self.put_in_place_of(std::slice::from_ref(block), made.as_ref())?;
         tracing::info!(parent = %block.meta().ulid, block = ?made.map(|m| m.ulid.to_string()), "rewrote a block without what is deleted");
         Ok(())

@@ -22,6 +22,7 @@ mod options;
 mod query;
 mod retention;
 mod snapshot;
+mod spreads;
 mod stats;
 mod sync;
 
@@ -34,4 +35,5 @@ pub use head::{Appender, HeadBytes};
 pub use metadata::{Metadata, MetricKind};
 pub use options::{DEFAULT_BLOCK_DURATION_MS, Options, Retention, WalSync};
 pub use query::{Querier, SeriesEntry};
+pub use spreads::Spreads;
 pub use stats::{HeadStats, Histograms, Metrics, Sizes, Stat};

@@ -48,17 +48,13 @@ impl Inner {
         if with_head && let Some((mint, maxt)) = self.head.times() {
             // from where the blocks end, so that nothing is in both
             let mint = mint.max(self.head.held_from());
-            self.head.write_block(
-                dir,
-                crate::blocks::new_ulid(&*self.disk, self.clock.now_ms()),
-                (mint, maxt.saturating_add(1)),
-            )?;
+            let range = (mint, maxt.saturating_add(1));
+            self.write_block(|ulid| self.head.write_block(dir, ulid, range))?;
         }
         if with_head && let Some(taken) = self.head.take_out_of_order()? {
             for &mint in &taken.blocks {
                 let range = (mint, mint.saturating_add(self.options.min_block_duration_ms));
-                let ulid = crate::blocks::new_ulid(&*self.disk, self.clock.now_ms());
-                self.head.write_out_of_order_block(dir, ulid, range, &taken)?;
+                self.write_block(|ulid| self.head.write_out_of_order_block(dir, ulid, range, &taken))?;
             }
         }
         self.disk.sync_dir(dir)?;

@@ -1,9 +1,14 @@
 //! What the database says of itself: counters, and the cardinality of the head.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use runtime::metrics::Value;
+
 use crate::db::Db;
+use crate::spreads::Spreads;
+use crate::wal::WalCounters;
 
 /// How many of some samples were native histograms; the others were floats.
 #[derive(Debug, Default)]
@@ -20,9 +25,21 @@ pub struct Histograms {
     pub out_of_bounds: AtomicU64,
 }
 
-/// Counters since the start; all only grow.
+/// Counters since the start; all only grow, but for those that say so.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    /// Durations and sizes.
+    pub spreads: Spreads,
+    /// What was written to the log of samples that came in order.
+    pub wal: Arc<WalCounters>,
+    /// Seconds that replaying the log took; 0 until that is done.
+    pub replay_seconds: Value,
+    /// Batches that are open now.
+    pub active_appenders: AtomicU64,
+    /// Blocks that are being written now.
+    pub blocks_in_writing: AtomicU64,
+    /// Chunks moved from memory to head chunk files.
+    pub chunks_mapped: AtomicU64,
     /// Samples made visible.
     pub samples_appended: AtomicU64,
     /// Samples read back from the log at the start.
@@ -71,6 +88,10 @@ pub struct Metrics {
     pub checkpoints: AtomicU64,
     /// Checkpoints that could not be written.
     pub checkpoints_failed: AtomicU64,
+    /// Times checkpoints were to be removed for a newer one.
+    pub checkpoint_deletions: AtomicU64,
+    /// Times that failed.
+    pub checkpoint_deletions_failed: AtomicU64,
     /// Times a range of samples left the head.
     pub head_truncations: AtomicU64,
     /// Times that failed.
@@ -116,6 +137,14 @@ pub struct Sizes {
     pub blocks: u64,
     /// Bytes of the blocks.
     pub block_bytes: u64,
+    /// Bytes of memory that the blocks' symbols take.
+    pub symbol_bytes: u64,
+    /// Series in the head that ended with a staleness mark.
+    pub stale_series: u64,
+    /// Commits so far.
+    pub commits: u64,
+    /// Commits that the oldest open querier sees.
+    pub oldest_seen: u64,
     /// Bytes of the log, checkpoints included.
     pub wal_bytes: u64,
     /// The segment of the log that is being written.
@@ -273,6 +302,8 @@ impl Db {
         let head = self.head();
         let blocks = self.inner().blocks.load();
         let times = head.times();
+        let (head_chunks, stale_series) = head.num_chunks_and_stale();
+        let (commits, oldest_seen) = head.watermarks();
         // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
         let head_series = head.index.read().len() as u64;
         let head_chunk_bytes = head.chunks.lock().size();
@@ -284,12 +315,16 @@ impl Db {
         let wal_bytes = self.inner().log_bytes().unwrap_or(segment_bytes);
         Sizes {
             head_series,
-            head_chunks: head.num_chunks(),
+            head_chunks,
+            stale_series,
+            commits,
+            oldest_seen,
             head_min_time: times.map(|t| t.0),
             head_max_time: times.map(|t| t.1),
             lowest_time: blocks.iter().map(|b| b.meta().min_time).chain(times.map(|t| t.0)).min(),
             blocks: blocks.len() as u64,
             block_bytes: blocks.iter().map(|b| b.size()).sum(),
+            symbol_bytes: blocks.iter().map(|b| b.symbol_table_size() as u64).sum(),
             wal_bytes,
             wal_segment,
             head_chunk_bytes,

@@ -83,6 +83,11 @@ impl Block {
         self.index.bytes() + self.chunks.bytes() + self.other_bytes
     }
 
+    /// Bytes on the heap that finding symbols takes.
+    pub fn symbol_table_size(&self) -> usize {
+        self.index.symbol_table_size()
+    }
+
     /// Bytes on the heap; the rest is mapped.
     pub fn heap_size(&self) -> usize {
         self.index.heap_size()

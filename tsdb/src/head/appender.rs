@@ -198,6 +198,7 @@ pub struct Appender {
 impl Appender {
     pub(crate) fn new(head: Arc<Head>) -> Self {
         let batch = head.batches.lock().pop().unwrap_or_default();
+        head.metrics.active_appenders.fetch_add(1, Relaxed);
         let mint = head.appendable_from();
         // An empty head says nothing of the time; the blocks do.
         let newest = head.max_time.load(Relaxed).max(head.min_valid());
@@ -308,9 +309,21 @@ impl Appender {
         given: Given<'_>,
     ) -> Option<Result<(), AppendError>> {
         if t < self.mint && t < self.late_from {
+            if self.late_from < i64::MAX {
+                self.note_late(t);
+            }
             return Some(Err(self.refused(AppendError::OutOfBounds, given)));
         }
         self.append_to(self.head.id_of(reference)?, t, given)
+    }
+
+    /// Notes how late a sample is that comes out of order.
+    #[cold]
+    fn note_late(&self, t: i64) {
+        let by = self.head.max_time.load(Relaxed).saturating_sub(t);
+        if by > 0 {
+            self.head.metrics.spreads.late_seconds.observe(by as f64 / 1000.0);
+        }
     }
 
     /// Counts a refusal. Where there is a window, whatever lies before it is too old, and nothing else.
@@ -446,8 +459,11 @@ impl Appender {
             Outcome::Appended | Outcome::AppendedAndCut => {}
             Outcome::Repeated => return Some(Ok(())),
             Outcome::Duplicate => return Some(Err(self.refused(AppendError::Duplicate, given))),
-            Outcome::OutOfOrder if t >= self.late_from => {}
-            Outcome::OutOfOrder => return Some(Err(self.refused(AppendError::OutOfOrder, given))),
+            Outcome::OutOfOrder if t >= self.late_from => self.note_late(t),
+            Outcome::OutOfOrder => {
+                self.note_late(t);
+                return Some(Err(self.refused(AppendError::OutOfOrder, given)));
+            }
         }
         state.pending += 1;
         drop(state);
@@ -542,6 +558,7 @@ impl Appender {
 
 impl Drop for Appender {
     fn drop(&mut self) {
+        self.head.metrics.active_appenders.fetch_sub(1, Relaxed);
         for i in 0..self.batch.samples.len() {
             if let Some(series) = self.batch.series(i) {
                 series.state.lock().pending -= 1;

@@ -98,7 +98,9 @@ impl Head {
         if chunks.is_empty() {
             return Ok(());
         }
-        Ok(writer.add_series(&labels, &chunks)?)
+        writer.add_series(&labels, &chunks)?;
+        self.metrics.spreads.note_chunks(&chunks);
+        Ok(())
     }
 }
 

@@ -69,6 +69,12 @@ impl Isolation {
         self.notes.lock().open.keys().next().is_none_or(|&oldest| oldest >= mark)
     }
 
+    /// Commits so far, and those that the oldest open querier sees.
+    pub(crate) fn watermarks(&self) -> (u64, u64) {
+        let commits = *self.commits.read();
+        (commits, self.notes.lock().open.keys().next().copied().unwrap_or(commits))
+    }
+
     /// Begins a selection of a querier.
     pub(crate) fn select(&self, sees: u64) -> Selecting<'_> {
         let commits = self.commits.read();

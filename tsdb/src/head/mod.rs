@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCs
 
 use model::Labels;
 use parking_lot::{Mutex, RwLock};
+use runtime::clock::SharedClock;
 use rustc_hash::FxHashMap;
 
 use crate::chunk::head_file::HeadChunks;
@@ -36,6 +37,7 @@ use crate::disk::{self, Disk};
 use crate::error::{AppendError, Error};
 use crate::metadata::MetadataMap;
 use crate::options::Options;
+use crate::spreads::timed;
 use crate::stats::Metrics;
 use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
@@ -70,7 +72,11 @@ impl Log {
 }
 
 fn wal_options(options: &Options) -> WalOptions {
-    WalOptions { segment_size: options.wal_segment_size, compression: options.wal_compression }
+    WalOptions {
+        segment_size: options.wal_segment_size,
+        compression: options.wal_compression,
+        ..WalOptions::default()
+    }
 }
 
 /// The newest samples of all series.
@@ -79,6 +85,7 @@ pub(crate) struct Head {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
+    clock: SharedClock,
     pub(crate) metrics: Arc<Metrics>,
     cut_rule: CutRule,
     /// The log's number of series 0.
@@ -126,7 +133,7 @@ impl Head {
         options: Options,
         metrics: Arc<Metrics>,
         min_valid: i64,
-        now_ms: i64,
+        clock: SharedClock,
     ) -> Result<Self, Error> {
         let (wal_dir, wbl_dir) = (dir.join(WAL_DIR), dir.join(WBL_DIR));
         start::clear_the_way(&*disk, dir, &metrics);
@@ -151,7 +158,8 @@ impl Head {
             start::or_without(filled, "put empty segments where some are missing");
         }
         let min_valid = refs.cut().map_or(min_valid, |cut| cut.max(min_valid));
-        let (wal, refused) = Wal::open_when_possible(disk.clone(), &wal_dir, wal_options(&options));
+        let counted = WalOptions { counters: metrics.wal.clone(), ..wal_options(&options) };
+        let (wal, refused) = Wal::open_when_possible(disk.clone(), &wal_dir, counted);
         if let Some(error) = refused {
             metrics.wal_writes_failed.fetch_add(1, Relaxed);
             tracing::error!(%error, "the log cannot be written: no sample can be accepted until that works");
@@ -166,7 +174,7 @@ impl Head {
         let snapshot = memory::take(&*disk, dir, is_settled);
         let snapshot = start::or_without(snapshot, "take a snapshot of the memory");
         let logs = replay::Logs { checkpoint, segments, wbl_segments, missing, snapshot };
-        let replay = replay::Progress::new(logs, now_ms);
+        let replay = replay::Progress::new(logs, clock.now_ms());
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
         start::or_without(replay::set_chunks_aside(&*disk, dir), "set earlier head chunks aside");
@@ -181,6 +189,7 @@ impl Head {
             disk,
             dir: dir.to_owned(),
             options,
+            clock,
             metrics,
             cut_rule,
             base: refs.base(),
@@ -271,6 +280,11 @@ impl Head {
         Ok(self.refs.lock().note_cut(self.held_from())?)
     }
 
+    /// Commits so far, and those that the oldest open querier sees.
+    pub(crate) fn watermarks(&self) -> (u64, u64) {
+        self.isolation.watermarks()
+    }
+
     /// Samples before it are refused: they are in blocks, or a block of that time is being cut.
     pub(crate) fn min_valid(&self) -> i64 {
         self.min_valid.load(SeqCst)
@@ -335,6 +349,7 @@ impl Head {
         };
         for (mint, maxt, encoding, data) in in_memory {
             let written = self.chunks.lock().write(self.reference(id), mint, maxt, encoding, &data)?;
+            self.metrics.chunks_mapped.fetch_add(1, Relaxed);
             let mut state = series.state.lock();
             let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
                 FullData::Memory(_, held) => Arc::ptr_eq(held, &data),
@@ -374,7 +389,8 @@ impl Head {
             let segment = log.wal.is_open().then(|| log.wal.last_segment());
             (log.wal.syncer(), log.wbl.as_ref().map(Wal::syncer), segment)
         };
-        syncer.sync()?;
+        let note = |now, took| self.metrics.spreads.wal_fsync_seconds.observe(now, took);
+        timed(&*self.clock, note, || syncer.sync())?;
         if let Some(wbl) = wbl {
             wbl.sync()?;
         }

@@ -289,6 +289,7 @@ impl Head {
         for (mint, maxt, encoding, data) in self.out_of_order.in_memory(id) {
             let reference = self.reference(id);
             let place = self.chunks.lock().write_out_of_order(reference, mint, maxt, encoding, &data)?;
+            self.metrics.chunks_mapped.fetch_add(1, Relaxed);
             self.out_of_order.set_written(id, &data, place);
         }
         Ok(())

@@ -233,6 +233,7 @@ fn put_aside_away(head: &Head) -> Result<(), disk::Error> {
 
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
+    let began = head.clock.monotonic();
     let workers = match head.options.background {
         true => std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_WORKERS),
         false => 1, // the chunks that it fills come in the same order in each run
@@ -267,6 +268,7 @@ pub(crate) fn run(head: &Head) {
     if let Err(error) = put_aside_away(head) {
         tracing::warn!(%error, "cannot take head chunks of the run before away");
     }
+    head.metrics.replay_seconds.set(head.clock.monotonic().saturating_sub(began).as_secs_f64());
     head.replay.finish();
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use super::series::{PAGE_SLOTS, State};
 use super::{Head, WAL_DIR};
 use crate::error::Error;
+use crate::spreads::timed;
 use crate::wal::{self, checkpoint};
 
 impl Head {
@@ -17,6 +18,11 @@ impl Head {
 
     /// Drops the samples before `mint`, which a block has, and the series that have nothing else.
     pub(crate) fn truncate(&self, mint: i64) -> Result<(), Error> {
+        let note = |now, took| self.metrics.spreads.head_gc_seconds.observe(now, took);
+        timed(&*self.clock, note, || self.try_truncate(mint))
+    }
+
+    fn try_truncate(&self, mint: i64) -> Result<(), Error> {
         self.refuse_before(mint);
         self.held_from.fetch_max(mint, SeqCst);
         // Commits that come meanwhile lower it again by their own times.
@@ -108,14 +114,21 @@ impl Head {
 
     /// How many chunks are held.
     pub(crate) fn num_chunks(&self) -> u64 {
+        self.num_chunks_and_stale().0
+    }
+
+    /// The same, and how many series ended with a staleness mark.
+    pub(crate) fn num_chunks_and_stale(&self) -> (u64, u64) {
         let ids: Vec<u32> = self.index.read().ids().to_vec();
-        let mut chunks = self.out_of_order.num_chunks();
+        let (mut chunks, mut stale) = (self.out_of_order.num_chunks(), 0);
         self.with_series(&ids, |_, page, slot| {
             if let Some(series) = page.series(slot) {
-                chunks += series.state.lock().chains().map(|c| c.num_chunks() as u64).sum::<u64>();
+                let state = series.state.lock();
+                chunks += state.chains().map(|c| c.num_chunks() as u64).sum::<u64>();
+                stale += u64::from(state.chain.last().is_some_and(|(_, v)| model::is_stale(v)));
             }
         });
-        chunks
+        (chunks, stale)
     }
 
     /// Ends the open chunks of series that ended with a staleness mark: their room is given back.
@@ -137,7 +150,8 @@ impl Head {
     /// Rewrites the older two thirds of the log as a checkpoint of what is still needed, and drops them.
     pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), Error> {
         self.metrics.wal_truncations.fetch_add(1, Relaxed);
-        self.try_truncate_log(mint).inspect_err(|_| {
+        let note = |now, took| self.metrics.spreads.wal_truncate_seconds.observe(now, took);
+        timed(&*self.clock, note, || self.try_truncate_log(mint)).inspect_err(|_| {
             self.metrics.wal_truncations_failed.fetch_add(1, Relaxed);
         })
     }
@@ -183,9 +197,12 @@ impl Head {
         checkpoint::write(&self.disk, &wal_dir, first, last, keep, mint, compression)
             .map_err(|error| self.repair_log(error))?;
         drop(old_refs);
-        self.log.lock().wal.truncate(last + 1)?;
-        checkpoint::remove_before(&*self.disk, &wal_dir, last)?;
         self.metrics.checkpoints.fetch_add(1, Relaxed);
+        self.log.lock().wal.truncate(last + 1)?;
+        self.metrics.checkpoint_deletions.fetch_add(1, Relaxed);
+        checkpoint::remove_before(&*self.disk, &wal_dir, last).inspect_err(|_| {
+            self.metrics.checkpoint_deletions_failed.fetch_add(1, Relaxed);
+        })?;
         let mut old_refs = self.old_refs.lock();
         if old_refs.newest < mint && self.replay.status().max <= last && !self.out_of_order.any() {
             // No sample under an old number is left anywhere.

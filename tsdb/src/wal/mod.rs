@@ -1,13 +1,16 @@
 //! The write-ahead log: numbered segments of 32 KiB pages of records, as in `docs/wal.md`.
 
 pub mod checkpoint;
+mod counters;
 pub mod read;
 pub mod records;
 mod tail;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use counters::WalCounters;
 pub use write::Wal;
 pub(crate) use write::fill;
 
@@ -56,11 +59,17 @@ pub struct WalOptions {
     pub segment_size: u64,
     /// How records are compressed.
     pub compression: Compression,
+    /// Where what is written is counted.
+    pub counters: Arc<WalCounters>,
 }
 
 impl Default for WalOptions {
     fn default() -> Self {
-        WalOptions { segment_size: DEFAULT_SEGMENT_SIZE, compression: Compression::Snappy }
+        WalOptions {
+            segment_size: DEFAULT_SEGMENT_SIZE,
+            compression: Compression::Snappy,
+            counters: Arc::default(),
+        }
     }
 }
 

@@ -413,7 +413,11 @@ pub fn repair(disk: &Arc<dyn Disk>, dir: &Path, error: Error) -> Result<Repaired
     if disk.exists(&work) {
         disk.remove_dir_all(&work)?;
     }
-    let options = WalOptions { segment_size: u64::MAX - PAGE_SIZE as u64, compression: Compression::None };
+    let options = WalOptions {
+        segment_size: u64::MAX - PAGE_SIZE as u64,
+        compression: Compression::None,
+        ..WalOptions::default()
+    };
     let mut reader = SegmentsReader::range(Arc::clone(disk), dir, segment, segment)?;
     let mut wal = super::Wal::open(Arc::clone(disk), &work, options)?;
     let mut kept_records = 0;

@@ -16,7 +16,7 @@ fn disk() -> Arc<dyn Disk> {
 }
 
 fn open(dir: &Path, segment_size: u64, compression: Compression) -> Wal {
-    Wal::open(disk(), dir, WalOptions { segment_size, compression }).unwrap()
+    Wal::open(disk(), dir, WalOptions { segment_size, compression, ..WalOptions::default() }).unwrap()
 }
 
 fn read_all(dir: &Path) -> Result<Vec<Vec<u8>>, Error> {

@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
 use super::{
-    Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalOptions, checkpoint, part, segment_path, tail,
+    Compression, Error, FRAGMENT_HEADER, PAGE_SIZE, WalCounters, WalOptions, checkpoint, part, segment_path,
+    tail,
 };
 use crate::disk::{self, Disk, File, Syncer};
 use crate::encoding::crc32c;
@@ -38,6 +39,7 @@ pub struct Wal {
     torn: bool,
     /// Syncing failed since [`Wal::begin_anew_after_failed_sync`] was called.
     sync_failed: Arc<AtomicBool>,
+    counters: Arc<WalCounters>,
 }
 
 impl std::fmt::Debug for Wal {
@@ -67,6 +69,7 @@ impl Wal {
             batch: Vec::new(),
             torn: false,
             sync_failed: Arc::default(),
+            counters: options.counters,
             compressor: Compressor::new(options.compression),
             segment_size: pages * PAGE_SIZE as u64,
             dir: dir.to_owned(),
@@ -151,16 +154,25 @@ impl Wal {
 
     fn log_to(&mut self, file: &mut Box<dyn File>, records: &[&[u8]]) -> Result<(), Error> {
         self.batch.clear();
+        let (mut parts, mut part_bytes, mut saved) = (0, 0, 0);
         for record in records {
+            let whole = record.len();
             let (record, flag) = self.compressor.compress(record)?;
+            saved += whole - record.len();
             let at = file.len() + self.batch.len() as u64;
             if at > 0 && framed_end(at, record.len()) > self.segment_size {
-                write_batch(&mut **file, &mut self.batch, &mut self.torn)?;
-                roll(&self.disk, &self.dir, &mut self.segment, file, &mut self.closed_bytes, &self.unsynced)?;
+                write_batch(&mut **file, &mut self.batch, &mut self.torn, &self.counters)?;
+                let Wal { disk, dir, segment, closed_bytes, unsynced, counters, .. } = self;
+                roll(disk, dir, segment, file, closed_bytes, unsynced, counters)?;
             }
-            frame(&mut self.batch, file.len(), record, flag);
+            let fragments = frame(&mut self.batch, file.len(), record, flag);
+            parts += fragments as u64;
+            part_bytes += (fragments * FRAGMENT_HEADER + record.len()) as u64;
         }
-        write_batch(&mut **file, &mut self.batch, &mut self.torn)?;
+        write_batch(&mut **file, &mut self.batch, &mut self.torn, &self.counters)?;
+        self.counters.parts.fetch_add(parts, Relaxed);
+        self.counters.part_bytes.fetch_add(part_bytes, Relaxed);
+        self.counters.saved_bytes.fetch_add(saved as u64, Relaxed);
         if self.batch.capacity() > KEEP_BUFFER {
             self.batch = Vec::new();
         }
@@ -196,8 +208,9 @@ impl Wal {
     /// [`Wal::sync`].
     pub fn next_segment(&mut self) -> Result<u32, Error> {
         self.with_file(|wal, file| {
-            write_batch(&mut **file, &mut Vec::new(), &mut wal.torn)?;
-            roll(&wal.disk, &wal.dir, &mut wal.segment, file, &mut wal.closed_bytes, &wal.unsynced)?;
+            write_batch(&mut **file, &mut Vec::new(), &mut wal.torn, &wal.counters)?;
+            let Wal { disk, dir, segment, closed_bytes, unsynced, counters, .. } = wal;
+            roll(disk, dir, segment, file, closed_bytes, unsynced, counters)?;
             Ok(wal.segment)
         })
     }
@@ -288,10 +301,14 @@ fn roll(
     file: &mut Box<dyn File>,
     closed: &mut Vec<(u32, u64)>,
     unsynced: &Mutex<Vec<Arc<dyn Syncer>>>,
+    counters: &WalCounters,
 ) -> Result<(), Error> {
-    let padding = file.len().next_multiple_of(PAGE_SIZE as u64) - file.len();
+    let begin = file.len();
+    let padding = begin.next_multiple_of(PAGE_SIZE as u64) - begin;
     // Zeros that cannot be written are no loss: readers take the end of a segment for padding.
-    let _ = file.write(&[0; PAGE_SIZE][..padding as usize]);
+    if file.write(&[0; PAGE_SIZE][..padding as usize]).is_ok() {
+        counters.wrote(begin, file.len());
+    }
     let next = begin_segment(disk, dir, *segment + 1, unsynced)?;
     unsynced.lock().push(file.syncer());
     closed.push((*segment, file.len()));
@@ -300,16 +317,23 @@ fn roll(
     Ok(())
 }
 
-fn write_batch(file: &mut dyn File, batch: &mut Vec<u8>, torn: &mut bool) -> Result<(), Error> {
+fn write_batch(
+    file: &mut dyn File,
+    batch: &mut Vec<u8>,
+    torn: &mut bool,
+    counters: &WalCounters,
+) -> Result<(), Error> {
     if *torn {
         file.truncate(file.len())?;
         *torn = false;
     }
     if !batch.is_empty() {
+        let begin = file.len();
         let written = file.write(batch);
         batch.clear();
         *torn = written.is_err();
         written?;
+        counters.wrote(begin, file.len());
     }
     Ok(())
 }
@@ -331,8 +355,9 @@ fn framed_end(mut at: u64, mut len: usize) -> u64 {
     }
 }
 
-/// Appends a record's fragments to the batch, which will be written at offset `start` of the segment.
-fn frame(batch: &mut Vec<u8>, start: u64, record: &[u8], flag: u8) {
+/// Appends a record's fragments to the batch, which will be written at offset `start` of the segment; returns how many.
+fn frame(batch: &mut Vec<u8>, start: u64, record: &[u8], flag: u8) -> usize {
+    let mut fragments = 0;
     let mut rest = record;
     let mut is_first = true;
     loop {
@@ -355,8 +380,9 @@ fn frame(batch: &mut Vec<u8>, start: u64, record: &[u8], flag: u8) {
         batch.extend_from_slice(&crc32c(data).to_be_bytes());
         batch.extend_from_slice(data);
         is_first = false;
+        fragments += 1;
         if rest.is_empty() {
-            break;
+            return fragments;
         }
     }
 }

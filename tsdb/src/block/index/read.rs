@@ -312,6 +312,11 @@ impl Index {
         self.bytes.len() as u64
     }
 
+    /// Bytes on the heap that finding symbols takes.
+    pub(in crate::block) fn symbol_table_size(&self) -> usize {
+        self.symbols.heap_size()
+    }
+
     /// Bytes on the heap.
     pub(in crate::block) fn heap_size(&self) -> usize {
         let names = self.names.iter().map(|(n, v)| n.len() + 64 + v.positions.capacity() * 4);

@@ -109,7 +109,11 @@ fn a_full_disk_loses_nothing_that_was_written_and_the_log_goes_on() {
     for room in (0..3 * PAGE_SIZE as u64).step_by(1711) {
         let dir = tempfile::tempdir().unwrap();
         let small = SmallDisk { room: Arc::new(AtomicU64::new(room)) };
-        let options = WalOptions { segment_size: 2 * PAGE_SIZE as u64, compression: Compression::None };
+        let options = WalOptions {
+            segment_size: 2 * PAGE_SIZE as u64,
+            compression: Compression::None,
+            ..WalOptions::default()
+        };
         let mut wal = Wal::open(Arc::new(small.clone()), dir.path(), options).unwrap();
         let records: Vec<_> = (0..30).map(|i| noise(5_000, i)).collect();
         let mut written = Vec::new();
