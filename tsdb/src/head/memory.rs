@@ -14,8 +14,8 @@ use super::{Head, Log, wal_options};
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::wal::records::{
-    ExemplarRecord, SnapshotChunk, TombstoneRecord, encode_series_from, encode_snapshot_exemplars,
-    encode_snapshot_series, encode_snapshot_tombstones,
+    ExemplarRecord, SnapshotChunk, TombstoneRecord, encode_snapshot_exemplars, encode_snapshot_series,
+    encode_snapshot_tombstones,
 };
 use crate::wal::{self, Wal};
 
@@ -176,29 +176,38 @@ impl Head {
     fn log_all_series(&self, log: &mut Log) -> Result<(), Error> {
         self.prepare_log(log)?;
         let ids: Vec<u32> = self.index.read().ids().to_vec();
-        for ids in ids.chunks(AT_ONCE) {
-            let mut unknown = Vec::new();
-            self.with_series(ids, |id, page, slot| {
-                if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {
-                    unknown.push(id);
-                }
-            });
-            if unknown.is_empty() {
-                continue;
+        ids.chunks(AT_ONCE).try_for_each(|ids| self.log_series(log, ids))
+    }
+
+    /// Names all series in the log under the numbers of this run, some at a time: commits go on meanwhile.
+    ///
+    /// # Errors
+    /// Where the log cannot be written.
+    pub(super) fn log_replayed_series(&self) -> Result<(), Error> {
+        let ids: Vec<u32> = self.index.read().ids().to_vec();
+        ids.chunks(AT_ONCE).try_for_each(|ids| {
+            let mut log = self.log.lock();
+            self.prepare_log(&mut log)?;
+            self.log_series(&mut log, ids)
+        })
+    }
+
+    /// Names those of these series that the log does not know under their numbers.
+    fn log_series(&self, log: &mut Log, ids: &[u32]) -> Result<(), Error> {
+        let mut unknown = Vec::new();
+        self.with_series(ids, |id, page, slot| {
+            if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {
+                unknown.push(id);
             }
-            let named: Vec<(u64, Labels)> = {
-                let index = self.index.read();
-                unknown.iter().map(|&id| (self.reference(id), index.labels(id))).collect()
-            };
-            let mut record = Vec::new();
-            encode_series_from(named.iter().map(|(reference, labels)| (*reference, labels)), &mut record);
-            log.wal.log(&[&record])?;
-            self.with_series(&unknown, |_, page, slot| {
-                if let Some(series) = page.series(slot) {
-                    series.logged.store(true, Relaxed);
-                }
-            });
+        });
+        if unknown.is_empty() {
+            return Ok(());
         }
+        let introductions = self.introductions(unknown, &[]);
+        self.take_numbers(introductions.series.iter().copied())?;
+        let records = self.encode_introductions(&introductions);
+        log.wal.log(&records.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        self.introduced(&introductions);
         Ok(())
     }
 

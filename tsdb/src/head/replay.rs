@@ -258,8 +258,15 @@ pub(crate) fn run(head: &Head) {
     }
     head.old_refs.lock().newest = newest;
     join_chains(head);
-    if let Err(error) = head.flush_full() {
-        tracing::error!(%error, "cannot write head chunks: they stay in memory");
+    match head.flush_full().and_then(|()| Ok(head.chunks.lock().flush()?)) {
+        Err(error) => tracing::error!(%error, "cannot write head chunks: they stay in memory"),
+        // What Prometheus has replayed of a series is gone for it when the log names the series once more, but for the head chunk files under
+        // the newest number. So they have all of it, and that number stands in the log also of series that get no sample any more.
+        Ok(()) => {
+            if let Err(error) = head.log_replayed_series() {
+                tracing::error!(%error, "cannot name all series in the log: Prometheus would not find what it has of earlier runs");
+            }
+        }
     }
     let keep = keep_snapshot || head.metrics.wal_corruptions.load(Relaxed) > 0;
     if let Err(error) = memory::put_away(head, keep) {

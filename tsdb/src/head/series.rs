@@ -398,11 +398,11 @@ impl Chain {
 
     /// Puts the chunks of an older run before this one's. They may overlap; readers merge then.
     pub(crate) fn prepend(&mut self, mut older: Chain) {
+        older.cut();
         if self.last.is_none() {
             *self = older;
             return;
         }
-        older.cut();
         older.full.append(&mut self.full);
         older.full.sort_by_key(|c| c.mint);
         self.full = older.full;

@@ -100,6 +100,25 @@ fn prometheus_reads_what_pharos_wrote() {
     peer::assert_reads(&prometheus, dir.path(), &series);
 }
 
+/// Each run names its series under numbers of its own; Prometheus finds the samples of all of them, also of series that the last run did not
+/// append to.
+#[test]
+fn prometheus_reads_what_several_runs_wrote() {
+    let prometheus = peer_or_skip!("PROMETHEUS");
+    let dir = tempfile::tempdir().unwrap();
+    // shorter than a block
+    let series = floats_and_histograms(150);
+    let (begin, end) = data::split(&series, |i| i < 70);
+    for part in [&begin[..], &end[..], &[]] {
+        let db = open(dir.path(), &series, Options::default());
+        append(&db, part);
+        db.maintain().unwrap();
+        assert!(db.blocks().is_empty());
+        drop(db); // as a killed process leaves it
+    }
+    peer::assert_reads(&prometheus, dir.path(), &series);
+}
+
 #[test]
 fn pharos_reads_what_prometheus_wrote() {
     let prometheus = peer_or_skip!("PROMETHEUS");
