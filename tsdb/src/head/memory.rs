@@ -151,7 +151,7 @@ impl Head {
         self.chunks.lock().sync()?;
         let name = format!("{PREFIX}{segment:06}.{:010}", 0);
         let work = self.dir.join(format!("{name}{UNFINISHED}"));
-        match self.fill_memory_snapshot(&work) {
+        match self.fill_memory_snapshot(&work, log.wbl.is_some()) {
             Ok(series) => {
                 self.disk.rename(&work, &self.dir.join(&name))?;
                 self.disk.sync_dir(&self.dir)?;
@@ -211,7 +211,7 @@ impl Head {
         Ok(())
     }
 
-    fn fill_memory_snapshot(&self, dir: &Path) -> Result<usize, Obstacle> {
+    fn fill_memory_snapshot(&self, dir: &Path, has_late: bool) -> Result<usize, Obstacle> {
         if self.disk.exists(dir) {
             self.disk.remove_dir_all(dir)?;
         }
@@ -221,7 +221,9 @@ impl Head {
         for ids in ids.chunks(AT_ONCE) {
             self.write_series_of(ids, &mut writer)?;
         }
-        self.write_old_numbers(&mut writer)?;
+        if has_late {
+            self.write_old_numbers(&mut writer)?;
+        }
         let stones: Vec<TombstoneRecord> = self
             .deleted
             .all()
