@@ -359,6 +359,15 @@ impl Model {
             self.unsynced.clear();
         }
         self.series.retain(|_, samples| !samples.is_empty());
+        // a start that reads the log may still find them where this one had a snapshot of the memory
+        let is_shown = |labels: &Labels, t: &i64| shown.get(labels).is_some_and(|of| of.contains_key(t));
+        self.refused.iter_mut().for_each(|batch| batch.retain(|(labels, t, _)| !is_shown(labels, t)));
+        self.refused.retain(|batch| !batch.is_empty());
+        self.refused_before_failure = self.refused.len();
+    }
+
+    /// Notes that a start has read all of the log: what it has not found of refused batches is not there.
+    pub(crate) fn read_the_log(&mut self) {
         self.refused.clear();
         self.refused_before_failure = 0;
     }

@@ -136,6 +136,9 @@ impl Run {
         if let Some(shown) = self.outcome("read after a start", read::all(self.db())) {
             self.say(|_| format!("started after {loss:?}: {} samples", model::samples(&shown).count()));
             self.model.restarted(&shown, loss, cut_from, (self.unknown == 0, !self.early_since_cut));
+            if self.db().metrics().snapshots_used.load(SeqCst) == 0 {
+                self.model.read_the_log();
+            }
         }
         self.model.compare_exemplars(&read::exemplars(self.db()), self.options.exemplar_limit);
         self.totals.checks += 1;
