@@ -6,6 +6,7 @@
 
 mod limit;
 mod targets;
+mod watch;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -36,9 +37,10 @@ fn prepare() {
         std::process::exit(0);
     }
     CHOSEN.get_or_init(|| target);
+    watch::start();
 }
 
 fuzz_target!(init: prepare(), |data: &[u8]| {
     let Some(target) = CHOSEN.get() else { return };
-    limit::within(target.heap + 256 * data.len(), || (target.run)(data));
+    watch::over(data, || limit::within(target.heap + 256 * data.len(), || (target.run)(data)));
 });

@@ -88,9 +88,13 @@ fn a_body_beyond_its_memory_fails_alone() {
     );
     // and so does a write that is as long, and one that unfolds to as much
     let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n";
-    for body in [vec![7; 2 << 20], snap::raw::Encoder::new().compress_vec(&vec![0; 2 << 20]).unwrap()] {
+    let unfolds = snap::raw::Encoder::new().compress_vec(&vec![0; 2 << 20]).unwrap();
+    let budget = "--scrape.memory-budget";
+    for (body, because) in
+        [(vec![7; 2 << 20], budget), (unfolds, budget), (vec![7; 40 << 20], "exceed the limit")]
+    {
         let (status, why) = server.post("/api/v1/write", headers, &body);
-        assert!(status == 400 && why.contains("--scrape.memory-budget"), "{status} {why}");
+        assert!(status == 400 && why.contains(because), "{status} {why}");
     }
 }
 

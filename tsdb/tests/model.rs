@@ -180,6 +180,8 @@ impl Run {
 
     /// Killed within the write of a commit: that commit is gone, all others are there.
     fn tear(&mut self) {
+        // at its end it writes to the log, too: what is cut off must be the commit
+        wait_for_replay(self.db());
         let before = {
             let path = last_segment(self.dir.path());
             (path.clone(), std::fs::metadata(&path).unwrap().len())

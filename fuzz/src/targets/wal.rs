@@ -65,7 +65,10 @@ pub fn snapshot_seeds() -> Vec<Vec<u8>> {
     }
     let stone = records::TombstoneRecord { ref_: 1, mint: 2, maxt: 3 };
     records::encode_snapshot_tombstones(&[stone, stone], &mut all[4]);
-    records::encode_snapshot_exemplars(&[records::ExemplarRecord { ref_: 1, t: 5, v: 0.5, labels }], &mut all[5]);
+    records::encode_snapshot_exemplars(
+        &[records::ExemplarRecord { ref_: 1, t: 5, v: 0.5, labels }],
+        &mut all[5],
+    );
     all
 }
 

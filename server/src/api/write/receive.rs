@@ -3,7 +3,7 @@
 use crate::State;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use runtime::room::Held;
 use std::time::Duration;
 
@@ -15,13 +15,53 @@ pub(super) const MAX_DECODED_BYTES: usize = 128 << 20;
 /// A request waits so long for memory that others hold; then its sender is to come again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 
+/// So much of a refused body is read and dropped, for so long: a connection that ends while its peer still writes is reset, and the peer,
+/// which never sees the answer then, comes again for ever.
+const MAX_DROPPED_BYTES: usize = 64 << 20;
+const DROP_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The body, still compressed, and the memory for it and for what it unfolds to.
 ///
 /// Its length is what the sender says, or else the most that there may be: so nobody waits for more while it holds a part.
+///
+/// # Errors
+/// The answer to a body that is refused, after the rest of it has come.
 pub(super) async fn body(
     state: &State,
     headers: &HeaderMap,
-    body: axum::body::Body,
+    mut body: axum::body::Body,
+) -> Result<(Bytes, Held), (StatusCode, String)> {
+    let received = receive(state, headers, &mut body).await;
+    // who asks before it sends has not sent it
+    if received.is_err() && !headers.contains_key(http::header::EXPECT) {
+        let _ = tokio::time::timeout(DROP_PATIENCE, collect(&mut body, MAX_DROPPED_BYTES, |_| {})).await;
+    }
+    received
+}
+
+/// Reads a body piece by piece, as far as `most` bytes.
+async fn collect(
+    body: &mut axum::body::Body,
+    most: usize,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), String> {
+    let mut len = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| e.to_string())?;
+        let Some(data) = frame.data_ref() else { continue };
+        len += data.len();
+        if len > most {
+            return Err(format!("the body is longer than {most} bytes"));
+        }
+        take(data);
+    }
+    Ok(())
+}
+
+async fn receive(
+    state: &State,
+    headers: &HeaderMap,
+    body: &mut axum::body::Body,
 ) -> Result<(Bytes, Held), (StatusCode, String)> {
     let refused = |status: StatusCode, why: String| Err((status, why + "\n"));
     let announced =
@@ -46,10 +86,10 @@ pub(super) async fn body(
         Ok(Err(e)) => return too_large(e),
         Err(_) => return no_room(),
     }
-    let compressed = match Limited::new(body, most).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(e) => return refused(StatusCode::BAD_REQUEST, e.to_string()),
-    };
+    let mut compressed = Vec::with_capacity(announced.unwrap_or(0));
+    if let Err(why) = collect(body, most, |data| compressed.extend_from_slice(data)).await {
+        return refused(StatusCode::BAD_REQUEST, why);
+    }
     // a length that cannot be read is told by the decoder
     let decoded = snap::raw::decompress_len(&compressed).unwrap_or(0).min(MAX_DECODED_BYTES);
     if !held.try_reach(compressed.len() + decoded) {
@@ -62,7 +102,7 @@ pub(super) async fn body(
             Err(_) => return no_room(),
         }
     }
-    Ok((compressed, held))
+    Ok((compressed.into(), held))
 }
 
 /// Whether a content type is that of remote write 1.0; none at all is, as with Prometheus.
