@@ -153,10 +153,14 @@ fn a_start_reads_it_and_what_is_newer_counts() {
     for (series, help) in [(0, "one"), (1, "two"), (2, "three"), (3, "one")] {
         assert_known(&db, series, help);
     }
-    // under the numbers of this run too, once those are in use
+    // all are named anew, once they are replayed
     append(&db, 3, 0..2, None);
     append(&db, 4, 0..2, Some("one"));
-    assert_eq!(helps(&disk)[5..], ["three", "one", "two", "one"], "series 2, 0, 1, and 1 anew");
+    assert_eq!(
+        helps(&disk)[5..],
+        ["three", "one", "two", "three", "one", "one"],
+        "series 2, all, and 1 anew"
+    );
     drop(db);
     disk.restart(Loss::Nothing);
     let db = open(&disk);

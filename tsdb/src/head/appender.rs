@@ -33,7 +33,7 @@ pub(super) struct Batch {
     starts: Vec<i64>,
     /// Histograms by the index of their sample, whose value is 0 then.
     histograms: Vec<(usize, NativeHistogram)>,
-    /// Exemplars, each with its series' number and labels.
+    /// Exemplars, each with its series' handle and labels.
     exemplars: Vec<(u64, Labels, Exemplar)>,
     /// What series are, where that is new.
     metadata: Vec<(u32, Arc<Metadata>)>,
@@ -45,6 +45,8 @@ pub(super) struct Batch {
     /// Encoded records, one after another, and where each ends.
     record: Vec<u8>,
     ends: Vec<usize>,
+    /// The version of the numbers that the records have.
+    numbered: u32,
     /// How many of the records go into the log of samples that came out of order: the last ones.
     late_records: usize,
 }
@@ -67,13 +69,14 @@ impl Batch {
     /// Encodes the samples: a record of floats, and one of each kind of histograms. Only where a series has samples of several kinds, they
     /// are written in the order in which they came, in as many records as that takes. Those that come out of order follow in records of
     /// their own. Records `with_starts` have room for start timestamps.
-    fn encode(&mut self, with_starts: bool) {
+    fn encode(&mut self, with_starts: bool, head: &Head) {
+        self.numbered = head.numbers.version();
         let (mut record, mut ends) = (std::mem::take(&mut self.record), std::mem::take(&mut self.ends));
         record.clear();
         ends.clear();
         if !self.exemplars.is_empty() {
             let all = self.exemplars.iter().map(|(ref_, _, e)| ExemplarRecord {
-                ref_: *ref_,
+                ref_: head.number_of(*ref_),
                 t: e.t,
                 v: e.v,
                 labels: e.labels.clone(),
@@ -85,30 +88,43 @@ impl Batch {
         if self.histograms.is_empty() && self.late.is_empty() {
             if !self.samples.is_empty() {
                 match with_starts {
-                    true => encode_samples_v2(self.with_starts(0..self.samples.len()), &mut record),
-                    false => encode_samples(&self.samples, &mut record),
+                    true => encode_samples_v2(self.with_starts(0..self.samples.len(), head), &mut record),
+                    false => encode_samples(self.numbered(0..self.samples.len(), head), &mut record),
                 }
                 ends.push(record.len());
             }
         } else {
             let mut late = self.late.iter().peekable();
             let in_order = (0..self.samples.len()).filter(|i| late.next_if_eq(&i).is_none()).collect();
-            self.encode_some(in_order, with_starts, &mut record, &mut ends);
+            self.encode_some(in_order, with_starts, head, &mut record, &mut ends);
             let before = ends.len();
-            self.encode_some(self.late.clone(), with_starts, &mut record, &mut ends);
+            self.encode_some(self.late.clone(), with_starts, head, &mut record, &mut ends);
             self.late_records = ends.len() - before;
         }
         (self.record, self.ends) = (record, ends);
+    }
+
+    /// The samples with these indices, under the numbers of the log.
+    fn numbered(
+        &self,
+        indices: impl IntoIterator<Item = usize>,
+        head: &Head,
+    ) -> impl Iterator<Item = SampleRecord> {
+        indices.into_iter().map(|i| {
+            let SampleRecord { ref_, t, v } = self.samples[i];
+            SampleRecord { ref_: head.number_of(ref_), t, v }
+        })
     }
 
     /// Series, time, start and value of the samples with these indices.
     fn with_starts(
         &self,
         indices: impl IntoIterator<Item = usize>,
+        head: &Head,
     ) -> impl Iterator<Item = (u64, i64, i64, f64)> {
         indices.into_iter().map(|i| {
             let SampleRecord { ref_, t, v } = self.samples[i];
-            (ref_, t, self.start(i), v)
+            (head.number_of(ref_), t, self.start(i), v)
         })
     }
 
@@ -117,6 +133,7 @@ impl Batch {
         &self,
         mut order: Vec<usize>,
         with_starts: bool,
+        head: &Head,
         record: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) {
@@ -133,13 +150,14 @@ impl Batch {
         }
         for run in order.chunk_by(|&a, &b| type_of(a) == type_of(b)) {
             if type_of(run[0]) == RecordType::Samples && with_starts {
-                encode_samples_v2(self.with_starts(run.iter().copied()), record);
+                encode_samples_v2(self.with_starts(run.iter().copied(), head), record);
             } else if type_of(run[0]) == RecordType::Samples {
-                let floats: Vec<SampleRecord> = run.iter().map(|&i| self.samples[i]).collect();
-                encode_samples(&floats, record);
+                encode_samples(self.numbered(run.iter().copied(), head), record);
             } else {
                 let all = run.iter().filter_map(|&i| Some((i, kinds[i]?.1)));
-                let all = all.map(|(i, h)| (self.samples[i].ref_, self.samples[i].t, self.start(i), h));
+                let all = all.map(|(i, h)| {
+                    (head.number_of(self.samples[i].ref_), self.samples[i].t, self.start(i), h)
+                });
                 match type_of(run[0]) {
                     RecordType::HistogramSamplesV2 => encode_histograms_v2(false, all, record),
                     RecordType::FloatHistogramSamplesV2 => encode_histograms_v2(true, all, record),
@@ -505,13 +523,15 @@ impl Appender {
         let may_be_late = self.late_from < i64::MAX;
         let with_starts = head.options.start_timestamps;
         if !may_be_late {
-            batch.encode(with_starts);
+            batch.encode(with_starts, &head);
         }
         let mut log = head.log.lock();
         if may_be_late {
             // Only commits change what is newest, and none does while the log is locked.
             head.find_late(&mut batch, self.mint);
-            batch.encode(with_starts);
+        }
+        if may_be_late || batch.numbered != head.numbers.version() {
+            batch.encode(with_starts, &head);
         }
         if let Err(error) = head.log_batch(&mut log, &batch) {
             drop(log);

@@ -1,9 +1,9 @@
 //! Deletion of samples that are not in a block yet: intervals of series, in the log and in memory. Readers and new blocks
 //! leave out what lies in them; the samples themselves go with their chunks.
 
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
-use model::{Labels, Matcher};
+use model::Matcher;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
@@ -11,7 +11,7 @@ use super::Head;
 use super::read::HeadPart;
 use crate::block::{Interval, tombstones};
 use crate::error::Error;
-use crate::wal::records::{TombstoneRecord, encode_series_from, encode_tombstones};
+use crate::wal::records::{TombstoneRecord, encode_tombstones};
 
 /// Series in one record of the log: some 200 KiB.
 pub(super) const SERIES_PER_RECORD: usize = 8192;
@@ -127,37 +127,16 @@ impl Head {
 
     /// Logs the series that this run's log does not know yet, then the intervals.
     pub(super) fn log_deletions(&self, deleted: &[(u32, Interval)]) -> Result<(), Error> {
-        let stones: Vec<TombstoneRecord> = deleted
-            .iter()
-            .map(|(id, d)| TombstoneRecord { ref_: self.reference(*id), mint: d.mint, maxt: d.maxt })
-            .collect();
-        let mut record = Vec::new();
-        encode_tombstones(&stones, &mut record);
         let ids: Vec<u32> = deleted.iter().map(|d| d.0).collect();
         let mut log = self.log.lock();
         self.prepare_log(&mut log)?;
-        let mut unknown: Vec<u32> = Vec::new();
-        self.with_series(&ids, |id, page, slot| {
-            if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {
-                unknown.push(id);
-            }
-        });
-        if unknown.is_empty() {
-            return Ok(log.wal.log(&[&record])?);
-        }
-        self.take_numbers(unknown.iter().copied())?;
-        let named: Vec<(u64, Labels)> = {
-            let index = self.index.read();
-            unknown.iter().map(|&id| (self.reference(id), index.labels(id))).collect()
-        };
-        let mut series = Vec::new();
-        encode_series_from(named.iter().map(|(reference, labels)| (*reference, labels)), &mut series);
-        log.wal.log(&[&series, &record])?;
-        self.with_series(&unknown, |_, page, slot| {
-            if let Some(series) = page.series(slot) {
-                series.logged.store(true, Relaxed);
-            }
-        });
-        Ok(())
+        self.log_series(&mut log, &ids)?;
+        let stones: Vec<TombstoneRecord> = deleted
+            .iter()
+            .map(|(id, d)| TombstoneRecord { ref_: self.numbers.of(*id), mint: d.mint, maxt: d.maxt })
+            .collect();
+        let mut record = Vec::new();
+        encode_tombstones(&stones, &mut record);
+        Ok(log.wal.log(&[&record])?)
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use model::{Labels, Value};
 
+use super::refs::Refs;
 use super::series::{Chain, FullData};
 use super::{Head, Log, wal_options};
 use crate::disk::{self, Disk};
@@ -39,6 +40,8 @@ pub(super) struct Snapshot {
     /// It stands for the log up to this offset of this segment.
     pub(super) segment: u32,
     pub(super) offset: u64,
+    /// Whether this program wrote it.
+    pub(super) is_ours: bool,
     /// Why it must not be used; known before it is read.
     pub(super) refused: Option<&'static str>,
 }
@@ -52,7 +55,12 @@ fn parse(name: &str) -> Option<(u32, u64)> {
 
 /// Takes the newest snapshot, before anything that it belongs to is changed. `is_settled`: no start was interrupted that has head chunk
 /// files set aside.
-pub(super) fn take(disk: &dyn Disk, dir: &Path, is_settled: bool) -> Result<Option<Snapshot>, Error> {
+pub(super) fn take(
+    disk: &dyn Disk,
+    dir: &Path,
+    is_settled: bool,
+    refs: &Refs,
+) -> Result<Option<Snapshot>, Error> {
     let entries = disk.list(dir)?;
     let names = || entries.iter().filter(|e| e.is_dir).map(|e| e.name.as_str());
     let newest = names().filter_map(|name| Some((parse(name)?, name))).max();
@@ -62,7 +70,7 @@ pub(super) fn take(disk: &dyn Disk, dir: &Path, is_settled: bool) -> Result<Opti
     let taken = disk::free_name(disk, &dir.join(name), &TAKEN[1..]);
     disk.rename(&dir.join(name), &taken)?;
     disk.sync_dir(dir)?;
-    Ok(Some(Snapshot { dir: taken, segment, offset, refused }))
+    Ok(Some(Snapshot { dir: taken, segment, offset, is_ours: refs.is_ours(segment), refused }))
 }
 
 /// Takes the snapshots away, once the log is replayed: the log has all of them, and Prometheus would take them for the truth again,
@@ -179,21 +187,8 @@ impl Head {
         ids.chunks(AT_ONCE).try_for_each(|ids| self.log_series(log, ids))
     }
 
-    /// Names all series in the log under the numbers of this run, some at a time: commits go on meanwhile.
-    ///
-    /// # Errors
-    /// Where the log cannot be written.
-    pub(super) fn log_replayed_series(&self) -> Result<(), Error> {
-        let ids: Vec<u32> = self.index.read().ids().to_vec();
-        ids.chunks(AT_ONCE).try_for_each(|ids| {
-            let mut log = self.log.lock();
-            self.prepare_log(&mut log)?;
-            self.log_series(&mut log, ids)
-        })
-    }
-
     /// Names those of these series that the log does not know under their numbers.
-    fn log_series(&self, log: &mut Log, ids: &[u32]) -> Result<(), Error> {
+    pub(super) fn log_series(&self, log: &mut Log, ids: &[u32]) -> Result<(), Error> {
         let mut unknown = Vec::new();
         self.with_series(ids, |id, page, slot| {
             if page.series(slot).is_some_and(|s| !s.logged.load(Relaxed)) {
@@ -228,13 +223,13 @@ impl Head {
             .deleted
             .all()
             .into_iter()
-            .map(|(id, d)| TombstoneRecord { ref_: self.reference(id), mint: d.mint, maxt: d.maxt })
+            .map(|(id, d)| TombstoneRecord { ref_: self.numbers.of(id), mint: d.mint, maxt: d.maxt })
             .collect();
         // also where there are none: it tells where the series end
         writer.add(|out| encode_snapshot_tombstones(&stones, out))?;
         let exemplars: Vec<ExemplarRecord> = {
             let index = self.index.read();
-            let find = |labels: &Labels| index.find(labels).map(|id| self.reference(id));
+            let find = |labels: &Labels| index.find(labels).map(|id| self.numbers.of(id));
             let all = self.exemplars.all().into_iter();
             all.filter_map(|(series, e)| {
                 Some(ExemplarRecord { ref_: find(&series)?, t: e.t, v: e.v, labels: e.labels })
@@ -267,15 +262,16 @@ impl Head {
             if state.dead || result.is_err() {
                 return;
             }
-            result = write_one(self.reference(id), labels, &state.chain, writer);
+            result = write_one(self.numbers.of(id), labels, &state.chain, writer);
         });
         result
     }
 
-    /// Names the series under the numbers of earlier runs too: the log of out-of-order samples has them.
+    /// Names the series under their other numbers of earlier runs too: the log of out-of-order samples has them.
     fn write_old_numbers(&self, writer: &mut Writer) -> Result<(), wal::Error> {
         let old = self.old_refs.lock();
-        let mut numbers: Vec<(u64, u32)> = old.ids.iter().map(|(&number, &id)| (number, id)).collect();
+        let others = old.ids.iter().filter(|&(&number, &id)| number != self.numbers.of(id));
+        let mut numbers: Vec<(u64, u32)> = others.map(|(&number, &id)| (number, id)).collect();
         numbers.sort_unstable();
         for some in numbers.chunks(AT_ONCE) {
             let named: Vec<(u64, Labels)> = {

@@ -1,7 +1,6 @@
 //! What the series of the head are, with [`crate::Options::metadata_records`]: said by scrapes, kept in the log.
 //!
-//! An entry is marked once this run's log has it under the series' number of this run: what replay finds under numbers of earlier runs is
-//! older, and goes with those.
+//! An entry is marked once this run's log has it: what replay finds is older, and checkpoints drop what stands under numbers that go.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -76,7 +75,7 @@ impl Head {
         if !of.series.is_empty() {
             let labels: Vec<(u64, Labels)> = {
                 let index = self.index.read();
-                of.series.iter().map(|&id| (self.reference(id), index.labels(id))).collect()
+                of.series.iter().map(|&id| (self.numbers.of(id), index.labels(id))).collect()
             };
             let mut record = Vec::new();
             encode_series_from(labels.iter().map(|(reference, labels)| (*reference, labels)), &mut record);
@@ -84,7 +83,7 @@ impl Head {
         }
         for some in of.metadata.chunks(SERIES_PER_RECORD) {
             let mut record = Vec::new();
-            encode_metadata_from(some.iter().map(|(id, m)| (self.reference(*id), &**m)), &mut record);
+            encode_metadata_from(some.iter().map(|(id, m)| (self.numbers.of(*id), &**m)), &mut record);
             records.push(record);
         }
         records

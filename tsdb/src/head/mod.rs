@@ -10,6 +10,7 @@ pub(crate) mod index;
 mod isolation;
 mod memory;
 mod metadata;
+mod numbers;
 pub(crate) mod ooo;
 pub(crate) mod pairs;
 pub(crate) mod read;
@@ -43,6 +44,7 @@ use crate::sync::GroupSync;
 use crate::wal::{self, Wal, WalOptions};
 use index::Index;
 use isolation::Isolation;
+use numbers::Numbers;
 use refs::Refs;
 use series::{CutRule, FullData, PAGE_SLOTS, Page};
 
@@ -88,8 +90,9 @@ pub(crate) struct Head {
     clock: SharedClock,
     pub(crate) metrics: Arc<Metrics>,
     cut_rule: CutRule,
-    /// The log's number of series 0.
+    /// The handle of series 0.
     base: u64,
+    pub(crate) numbers: Numbers,
     next_id: AtomicU32,
     refs: Mutex<Refs>,
     pub(crate) index: RwLock<Index>,
@@ -171,7 +174,7 @@ impl Head {
             start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
         let is_settled = start::or_without(replay::is_settled(&*disk, dir), "look for head chunks set aside");
-        let snapshot = memory::take(&*disk, dir, is_settled);
+        let snapshot = memory::take(&*disk, dir, is_settled, &refs);
         let snapshot = start::or_without(snapshot, "take a snapshot of the memory");
         let logs = replay::Logs { checkpoint, segments, wbl_segments, missing, snapshot };
         let replay = replay::Progress::new(logs, clock.now_ms());
@@ -193,6 +196,7 @@ impl Head {
             metrics,
             cut_rule,
             base: refs.base(),
+            numbers: Numbers::new(refs.base()),
             next_id: AtomicU32::new(0),
             refs: Mutex::new(refs),
             index: RwLock::default(),
@@ -219,16 +223,22 @@ impl Head {
         })
     }
 
-    /// The number that the log knows a series by.
+    /// The handle by which appenders know a series in this run.
     #[inline]
     pub(crate) fn reference(&self, id: u32) -> u64 {
         self.base + u64::from(id)
     }
 
-    /// The series of a number of this run.
+    /// The series of a handle.
     #[inline]
     pub(crate) fn id_of(&self, reference: u64) -> Option<u32> {
         reference.checked_sub(self.base).and_then(|id| u32::try_from(id).ok())
+    }
+
+    /// The number that the log has for the series of a handle.
+    #[inline]
+    fn number_of(&self, handle: u64) -> u64 {
+        self.numbers.of((handle - self.base) as u32)
     }
 
     #[inline]
@@ -323,23 +333,38 @@ impl Head {
     /// Where a file could not be written: the chunks stay in memory, and the next call tries again.
     pub(crate) fn flush_full(&self) -> Result<(), Error> {
         let mut queue = std::mem::take(&mut *self.full.lock());
+        let mut waiting = Vec::new();
+        let mut flushed = Ok(());
         while let Some(id) = queue.pop() {
-            if let Err(error) = self.flush_series(id) {
-                queue.push(id);
-                self.full.lock().append(&mut queue);
-                return Err(error);
+            match self.flush_series(id) {
+                Ok(true) => {}
+                Ok(false) => waiting.push(id),
+                Err(error) => {
+                    queue.push(id);
+                    flushed = Err(error);
+                    break;
+                }
             }
         }
-        Ok(())
+        queue.append(&mut waiting);
+        self.queue_full(queue);
+        flushed
     }
 
-    fn flush_series(&self, id: u32) -> Result<(), Error> {
-        self.flush_out_of_order(id)?;
-        let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(()) };
-        let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(()) };
+    /// Moves the full chunks of a series; false where it has some that must wait for the end of replay, as those before them do not stand in
+    /// the files yet, or replay may still find the number for them.
+    fn flush_series(&self, id: u32) -> Result<bool, Error> {
+        let Some(number) = self.numbers.of_chunks(id) else { return Ok(false) };
+        let is_joined = self.numbers.is_joined();
+        self.flush_out_of_order(id, number)?;
+        let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(true) };
+        let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(true) };
+        let mut all = true;
         let in_memory: Vec<_> = {
             let state = series.state.lock();
-            let chunks = state.chains().flat_map(|c| &c.full);
+            all &= is_joined || state.chain.full.is_empty();
+            let chains = state.replayed.as_deref().into_iter().chain(is_joined.then_some(&state.chain));
+            let chunks = chains.flat_map(|c| &c.full);
             chunks
                 .filter_map(|c| match &c.data {
                     FullData::Memory(encoding, data) => Some((c.mint, c.maxt, *encoding, data.clone())),
@@ -348,7 +373,7 @@ impl Head {
                 .collect()
         };
         for (mint, maxt, encoding, data) in in_memory {
-            let written = self.chunks.lock().write(self.reference(id), mint, maxt, encoding, &data)?;
+            let written = self.chunks.lock().write(number, mint, maxt, encoding, &data)?;
             self.metrics.chunks_mapped.fetch_add(1, Relaxed);
             let mut state = series.state.lock();
             let chunk = state.chains_mut().flat_map(|c| &mut c.full).find(|c| match &c.data {
@@ -359,7 +384,7 @@ impl Head {
                 chunk.data = FullData::File(written);
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// [`Head::sync`], once for all who call it at the same time.

@@ -282,13 +282,12 @@ impl OutOfOrder {
 
 impl Head {
     /// Moves a series' full chunks from memory to head chunk files.
-    pub(super) fn flush_out_of_order(&self, id: u32) -> Result<(), Error> {
+    pub(super) fn flush_out_of_order(&self, id: u32, number: u64) -> Result<(), Error> {
         if !self.out_of_order.any() {
             return Ok(());
         }
         for (mint, maxt, encoding, data) in self.out_of_order.in_memory(id) {
-            let reference = self.reference(id);
-            let place = self.chunks.lock().write_out_of_order(reference, mint, maxt, encoding, &data)?;
+            let place = self.chunks.lock().write_out_of_order(number, mint, maxt, encoding, &data)?;
             self.metrics.chunks_mapped.fetch_add(1, Relaxed);
             self.out_of_order.set_written(id, &data, place);
         }

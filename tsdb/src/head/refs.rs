@@ -1,6 +1,6 @@
 //! Series numbers that no earlier run has used, without reading the log first.
 //!
-//! A new run appends at once, while the log of the run before is still being replayed. Its series need numbers that occur
+//! A new run appends at once, while the log of the run before is still being replayed. Until that has told them theirs, its series need numbers that occur
 //! nowhere in that log, so that the log stays readable in order, by Prometheus too. The file `head_refs.json` says up to
 //! which number all are taken, and which segment was written last. A log with later segments was continued by another
 //! program, which counts on from the highest number it saw: then a stretch is left out that no program fills.
@@ -71,6 +71,8 @@ pub(crate) struct Refs {
     /// The first number of this run: the number of series 0.
     base: u64,
     earlier_held: Option<u32>,
+    /// The last segment that earlier runs of this program have written.
+    earlier_segment: Option<u32>,
 }
 
 /// What the file says; none where there is none, or it cannot be used: it is set aside then.
@@ -104,12 +106,13 @@ impl Refs {
         };
         let segment = last_segment.map_or(0, |s| s + 1);
         let earlier_held = known.as_ref().and_then(|taken| taken.held);
+        let earlier_segment = known.as_ref().map(|taken| taken.segment);
         // another program that wrote since may have taken samples from before it
         let ours = known.filter(|taken| last_segment.is_some_and(|last| last <= taken.segment));
         let cut = ours.and_then(|taken| taken.cut);
         let held = earlier_held.min(last_segment);
         let taken = Taken::new(base, segment, cut, held);
-        let mut refs = Refs { disk, dir: dir.to_owned(), taken, base, earlier_held };
+        let mut refs = Refs { disk, dir: dir.to_owned(), taken, base, earlier_held, earlier_segment };
         if let Err(error) = refs.save(Taken::new(base + RUN, segment, cut, held)) {
             tracing::error!(%error, "cannot take numbers for new series: no sample of such can be accepted until that works");
         }
@@ -119,6 +122,11 @@ impl Refs {
     /// The last segment that earlier runs have made durable; none where that is not known.
     pub(crate) fn earlier_held(&self) -> Option<u32> {
         self.earlier_held
+    }
+
+    /// Whether this program wrote a segment, and not another one that went on with the log.
+    pub(crate) fn is_ours(&self, segment: u32) -> bool {
+        self.earlier_segment >= Some(segment)
     }
 
     /// The number of the series with number 0 in this run.

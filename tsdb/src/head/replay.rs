@@ -260,11 +260,9 @@ pub(crate) fn run(head: &Head) {
     join_chains(head);
     match head.flush_full().and_then(|()| Ok(head.chunks.lock().flush()?)) {
         Err(error) => tracing::error!(%error, "cannot write head chunks: they stay in memory"),
-        // What Prometheus has replayed of a series is gone for it when the log names the series once more, but for the head chunk files under
-        // the newest number. So they have all of it, and that number stands in the log also of series that get no sample any more.
         Ok(()) => {
-            if let Err(error) = head.log_replayed_series() {
-                tracing::error!(%error, "cannot name all series in the log: Prometheus would not find what it has of earlier runs");
+            if let Err(error) = head.settle_numbers() {
+                tracing::error!(%error, "cannot give all series the numbers of earlier runs: Prometheus would not find what the log has of these");
             }
         }
     }
@@ -294,6 +292,7 @@ fn join_chains(head: &Head) {
         }
     });
     head.queue_full(full);
+    head.numbers.note_joined();
 }
 
 /// A worker: appends samples to the replayed chains of its share of the series; returns the newest time.
@@ -516,7 +515,10 @@ impl<'a> Reading<'a> {
         let decoded = match RecordType::of(record) {
             Some(RecordType::Series) => {
                 decode_series(record, |reference, labels| match head.get_or_create(&labels) {
-                    Ok(id) => drop(self.ids.insert(reference, id)),
+                    Ok(id) => {
+                        self.ids.insert(reference, id);
+                        head.numbers.note(id, reference);
+                    }
                     Err(error) => tracing::error!(%error, series = %labels, "cannot replay a series"),
                 })
             }

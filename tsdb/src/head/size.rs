@@ -47,7 +47,8 @@ impl Head {
         };
         let exemplars = self.exemplars.sizes().exemplars as usize * EXEMPLAR_BYTES;
         let other = self.out_of_order.bytes() + exemplars + self.described.read().bytes();
-        HeadBytes { series: pages * (size_of::<Page>() + 32) + index, chunks, other, num_series }
+        let series = pages * (size_of::<Page>() + 32) + index + self.numbers.heap_bytes();
+        HeadBytes { series, chunks, other, num_series }
     }
 }
 

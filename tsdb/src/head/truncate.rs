@@ -190,7 +190,7 @@ impl Head {
         self.left.lock().retain(|(_, segment)| *segment > last);
         live.extend(self.left.lock().iter().map(|(id, _)| *id));
         let keep = |reference: u64| {
-            let id = self.id_of(reference).or_else(|| old_refs.ids.get(&reference).copied());
+            let id = old_refs.ids.get(&reference).copied().or_else(|| self.numbers.series(reference));
             id.map_or(old_refs.may_be_more, |id| live.contains(&id))
         };
         let compression = self.options.wal_compression;

@@ -173,7 +173,7 @@ impl<K: FnMut(u64) -> bool> Filter<K> {
                     }
                 })?;
                 if !kept.is_empty() {
-                    records::encode_samples(&kept, &mut self.batch);
+                    records::encode_samples(kept, &mut self.batch);
                 }
             }
             _ => {

@@ -178,10 +178,11 @@ fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
 }
 
 /// Appends a record of samples. References and times are written as differences to those of the first sample.
-pub fn encode_samples(samples: &[SampleRecord], out: &mut Vec<u8>) {
+pub fn encode_samples(samples: impl IntoIterator<Item = SampleRecord>, out: &mut Vec<u8>) {
     out.push(RecordType::Samples as u8);
-    let Some(first) = samples.first() else { return };
-    out.reserve(16 + samples.len() * 12);
+    let mut samples = samples.into_iter().peekable();
+    let Some(&first) = samples.peek() else { return };
+    out.reserve(16 + samples.size_hint().0 * 12);
     put_base(out, first.ref_, first.t);
     for s in samples {
         put_delta(out, first.ref_, first.t, s.ref_, s.t);
@@ -527,7 +528,7 @@ mod tests {
         assert_eq!(out, [1, 0, 0, 0, 0, 0, 0, 1, 2, 1, 1, b'a', 2, b'x', b'y']);
         out.clear();
         let samples = [SampleRecord { ref_: 7, t: 1000, v: 1.0 }, SampleRecord { ref_: 5, t: 1001, v: -0.0 }];
-        encode_samples(&samples, &mut out);
+        encode_samples(samples.iter().copied(), &mut out);
         #[rustfmt::skip]
         assert_eq!(out, [
             2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x03, 0xe8,
@@ -567,7 +568,7 @@ mod tests {
         let metadata =
             vec![MetadataRecord { ref_: 9, type_: 5, unit: "s".into(), help: "Some help.".into() }];
         check(&|out| encode_metadata(&metadata, out), Record::Metadata(metadata.clone()));
-        check(&|out| encode_samples(&[], out), Record::Samples(vec![]));
+        check(&|out| encode_samples([], out), Record::Samples(vec![]));
         assert_eq!(decode(&[99, 1, 2]), Ok(Record::Unknown(99)));
         assert!(decode(&[]).is_err());
     }
@@ -609,7 +610,7 @@ mod tests {
         fn samples_come_back(samples in proptest::collection::vec((any::<u64>(), any::<i64>(), any::<i32>()), 0..50)) {
             let samples: Vec<_> = samples.iter().map(|&(ref_, t, v)| SampleRecord { ref_, t, v: f64::from(v) }).collect();
             let mut out = Vec::new();
-            encode_samples(&samples, &mut out);
+            encode_samples(samples.iter().copied(), &mut out);
             prop_assert_eq!(decode(&out), Ok(Record::Samples(samples)));
         }
 

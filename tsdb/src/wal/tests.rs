@@ -170,7 +170,7 @@ fn checkpoints_keep_what_is_needed() {
         wal.log(&[&record]).unwrap();
     };
     log(&mut wal, &|out| records::encode_series(&[series(1), series(2)], out));
-    log(&mut wal, &|out| records::encode_samples(&[sample(1, 10), sample(2, 20)], out));
+    log(&mut wal, &|out| records::encode_samples([sample(1, 10), sample(2, 20)], out));
     for help in ["old", "new"] {
         let meta = |ref_| records::MetadataRecord { ref_, type_: 1, unit: String::new(), help: help.into() };
         log(&mut wal, &|out| records::encode_metadata(&[meta(1), meta(2)], out));
@@ -181,7 +181,7 @@ fn checkpoints_keep_what_is_needed() {
         checkpoint::write(&disk(), dir.path(), 0, second - 1, |r| r == 2, 15, Compression::None).unwrap();
     assert_eq!((stats.series, stats.samples, stats.metadata), ((1, 1), (1, 1), (1, 3)));
     assert_eq!(stats.whole_records, 1);
-    log(&mut wal, &|out| records::encode_samples(&[sample(2, 30)], out));
+    log(&mut wal, &|out| records::encode_samples([sample(2, 30)], out));
     wal.next_segment().unwrap();
     checkpoint::write(&disk(), dir.path(), 0, second, |_| true, 15, Compression::Snappy).unwrap();
     checkpoint::remove_before(&RealDisk, dir.path(), second).unwrap();

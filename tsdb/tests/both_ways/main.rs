@@ -34,10 +34,14 @@ macro_rules! peer_or_skip {
 /// Five and a half hours: blocks are cut.
 const COUNT: i64 = 330;
 
+/// The newest time of all samples.
+fn newest(series: &[Series]) -> i64 {
+    series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap()
+}
+
 fn open(dir: &Path, series: &[Series], options: Options) -> Arc<Db> {
-    let newest = series.iter().flat_map(|s| &s.samples).map(|(t, _)| *t).max().unwrap();
-    let db = Db::open(dir, Options { retention: Retention::default(), ..options }, ManualClock::at(newest))
-        .unwrap();
+    let options = Options { retention: Retention::default(), ..options };
+    let db = Db::open(dir, options, ManualClock::at(newest(series))).unwrap();
     db.replay(); // where it has no threads of its own
     while !db.replay_status().done {
         std::thread::yield_now();
@@ -100,23 +104,43 @@ fn prometheus_reads_what_pharos_wrote() {
     peer::assert_reads(&prometheus, dir.path(), &series);
 }
 
-/// Each run names its series under numbers of its own; Prometheus finds the samples of all of them, also of series that the last run did not
-/// append to.
+/// Prometheus finds the samples of all runs: of series that the last run did not append to, of those that got samples before they were
+/// replayed, and of new ones. It still does beside a snapshot of its memory, which replaces the log up to there: the series then have the
+/// number that stood first in the log, and head chunks are found under no other.
 #[test]
 fn prometheus_reads_what_several_runs_wrote() {
     let prometheus = peer_or_skip!("PROMETHEUS");
-    let dir = tempfile::tempdir().unwrap();
     // shorter than a block
     let series = floats_and_histograms(150);
-    let (begin, end) = data::split(&series, |i| i < 70);
-    for part in [&begin[..], &end[..], &[]] {
-        let db = open(dir.path(), &series, Options::default());
-        append(&db, part);
-        db.maintain().unwrap();
-        assert!(db.blocks().is_empty());
-        drop(db); // as a killed process leaves it
+    let (begin, rest) = data::split(&series, |i| i < 70);
+    let (early, late) = data::split(&series, |i| (70..80).contains(&i));
+    let late = data::split(&late, |i| i >= 80).0;
+    let half: Vec<Series> = early.iter().step_by(2).cloned().collect();
+    let other_half: Vec<Series> = early.iter().skip(1).step_by(2).cloned().collect();
+    // appended by each run before its replay and after; nothing in the last one
+    let quiet: &[&[Series]] = &[&begin, &[], &[], &rest, &[], &[]];
+    let early: &[&[Series]] = &[&[], &begin, &half, &other_half, &[], &late, &[], &[]];
+    for runs in [quiet, early] {
+        let dir = tempfile::tempdir().unwrap();
+        for parts in runs.chunks(2) {
+            let options =
+                Options { background: false, retention: Retention::default(), ..Options::default() };
+            let db = Db::open(dir.path(), options, ManualClock::at(newest(&series))).unwrap();
+            append(&db, parts[0]);
+            db.replay();
+            append(&db, parts[1]);
+            db.maintain().unwrap();
+            assert!(db.blocks().is_empty());
+            drop(db); // as a killed process leaves it
+        }
+        for _ in 0..2 {
+            let server = Prometheus::start(&prometheus, dir.path(), "{}", &[SNAPSHOT]);
+            peer::assert_answers(&server, &series);
+            server.terminate();
+        }
+        peer::assert_reads(&prometheus, dir.path(), &series);
+        same(&read(&open(dir.path(), &series, Options::default())), &series);
     }
-    peer::assert_reads(&prometheus, dir.path(), &series);
 }
 
 #[test]

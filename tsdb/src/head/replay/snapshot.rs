@@ -72,7 +72,7 @@ impl Reading<'_> {
     /// Takes all that a snapshot has. After an error nothing of it is there.
     pub(super) fn read_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), Unusable> {
         let mut known = check(snapshot, self.head)?;
-        let full = full_chunks(self.head, &known)?;
+        let full = full_chunks(snapshot, self.head, &known)?;
         check_logs(snapshot, self.head, &mut known)?;
         drop(known);
         let taken = self.apply_snapshot(snapshot, full);
@@ -124,6 +124,7 @@ impl Reading<'_> {
             }
         };
         self.ids.insert(series.ref_, id);
+        head.numbers.note(id, series.ref_);
         let mut parts = Vec::new();
         for &(mint, maxt, place) in placed.iter().filter(|(_, maxt, _)| *maxt >= self.oldest) {
             let mut data = Vec::new();
@@ -181,6 +182,7 @@ impl Reading<'_> {
             }
         });
         self.ids.clear();
+        self.head.numbers.forget();
         self.exemplars.clear();
         self.snapshot_newest = i64::MIN;
     }
@@ -316,7 +318,7 @@ fn names_known(record: &[u8], known: &mut FxHashSet<u64>) -> bool {
 }
 
 /// The places of the full chunks of these series; late samples are in a log of their own.
-fn full_chunks(head: &Head, known: &FxHashSet<u64>) -> Result<FullChunks, Unusable> {
+fn full_chunks(snapshot: &Snapshot, head: &Head, known: &FxHashSet<u64>) -> Result<FullChunks, Unusable> {
     let dir: PathBuf = head.dir.join(aside_name(0));
     let mut found = FullChunks { reader: None, by_series: FxHashMap::default() };
     if !head.disk.exists(&dir) {
@@ -334,11 +336,18 @@ fn full_chunks(head: &Head, known: &FxHashSet<u64>) -> Result<FullChunks, Unusab
         head.disk.map(&dir.join(name))?; // one that cannot be read would count as empty
     }
     let mut chunks = HeadChunks::open(head.disk.clone(), &dir);
+    let mut unknown = false;
     chunks.for_each(|c| {
         if !c.out_of_order && known.contains(&c.series) {
             found.by_series.entry(c.series).or_default().push((c.mint, c.maxt, c.ref_));
+        } else if !c.out_of_order {
+            unknown |= c.maxt >= head.min_valid();
         }
     })?;
+    if unknown && !snapshot.is_ours {
+        // Ours may be of series that left early. Prometheus leaves those out here that it found under a second number in the log.
+        return Err(Unusable::Stale("head chunk files have newer chunks of series that it does not name"));
+    }
     if names(head.disk.list(&dir)?) != before {
         return Err(Unusable::Damaged("a head chunk file is torn"));
     }
