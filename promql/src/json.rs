@@ -23,28 +23,39 @@ pub fn to_json(expr: &Expr) -> Value {
             with_selector(node, selector)
         }
         ExprKind::Subquery { expr, range, step, modifiers } => {
-            let mut node = json!({"type": "subquery", "expr": to_json(expr)});
+            let mut node = with(json!({"type": "subquery"}), [("expr", to_json(expr))]);
             with_span(&mut node, "range", Some(range));
             with_span(&mut node, "step", step.as_ref());
             with_modifiers(node, modifiers)
         }
         ExprKind::Call { func, args } => {
             let args: Vec<Value> = args.iter().map(to_json).collect();
-            json!({"type": "call", "func": function(func), "args": args})
+            with(json!({"type": "call", "func": function(func)}), [("args", args.into())])
         }
-        ExprKind::Aggregate { op, expr, param, grouping, without } => json!({
-            "type": "aggregation", "op": op.name(), "expr": to_json(expr),
-            "param": param.as_deref().map(to_json), "grouping": grouping, "without": without,
-        }),
-        ExprKind::Binary { op, lhs, rhs, matching: m, return_bool } => json!({
-            "type": "binaryExpr", "op": op.symbol(), "lhs": to_json(lhs), "rhs": to_json(rhs),
-            "matching": m.as_ref().map(matching), "bool": return_bool,
-        }),
+        ExprKind::Aggregate { op, expr, param, grouping, without } => with(
+            json!({"type": "aggregation", "op": op.name(), "grouping": grouping, "without": without}),
+            [("expr", to_json(expr)), ("param", param.as_deref().map_or(Value::Null, to_json))],
+        ),
+        ExprKind::Binary { op, lhs, rhs, matching: m, return_bool } => with(
+            json!({
+                "type": "binaryExpr", "op": op.symbol(), "matching": m.as_ref().map(matching), "bool": return_bool,
+            }),
+            [("lhs", to_json(lhs)), ("rhs", to_json(rhs))],
+        ),
         ExprKind::Unary { negative, expr } => {
-            json!({"type": "unaryExpr", "op": if *negative { "-" } else { "+" }, "expr": to_json(expr)})
+            let node = json!({"type": "unaryExpr", "op": if *negative { "-" } else { "+" }});
+            with(node, [("expr", to_json(expr))])
         }
-        ExprKind::Paren(inner) => json!({"type": "parenExpr", "expr": to_json(inner)}),
+        ExprKind::Paren(inner) => with(json!({"type": "parenExpr"}), [("expr", to_json(inner))]),
     }
+}
+
+/// A node with the nodes below it. They are moved: the macro would copy them, once for each level above.
+fn with<const N: usize>(mut node: Value, below: [(&str, Value); N]) -> Value {
+    for (name, value) in below {
+        node[name] = value;
+    }
+    node
 }
 
 /// A length under its name, in milliseconds; one that is an expression under the name with `Expr`.
@@ -59,7 +70,10 @@ fn with_span(node: &mut Value, name: &str, span: Option<&Span>) {
 }
 
 fn duration(expr: &DurationExpr, wrapped: bool) -> Value {
-    let node = |op: &str, lhs: Value, rhs: Value| json!({"type": "durationExpr", "op": op, "lhs": lhs, "rhs": rhs, "wrapped": wrapped});
+    let node = |op: &str, lhs: Value, rhs: Value| {
+        let node = json!({"type": "durationExpr", "op": op, "wrapped": wrapped});
+        with(node, [("lhs", lhs), ("rhs", rhs)])
+    };
     let part = |expr: &DurationExpr| duration(expr, false);
     match &expr.kind {
         DurationExprKind::Number { value, is_duration } => json!({
@@ -87,7 +101,7 @@ fn with_selector(mut node: Value, selector: &VectorSelector) -> Value {
     let matchers: Vec<Value> =
         matchers.map(|m| json!({"name": m.name, "value": m.value, "type": m.op.to_string()})).collect();
     node["name"] = json!(selector.name.as_deref().unwrap_or(""));
-    node["matchers"] = json!(matchers);
+    node["matchers"] = matchers.into();
     node["anchored"] = json!(selector.boundary == Boundary::Anchored);
     node["smoothed"] = json!(selector.boundary == Boundary::Smoothed);
     with_modifiers(node, &selector.modifiers)

@@ -158,8 +158,8 @@ fn a_start_reads_it_and_what_is_newer_counts() {
     append(&db, 4, 0..2, Some("one"));
     assert_eq!(
         helps(&disk)[5..],
-        ["three", "one", "two", "three", "one", "one"],
-        "series 2, all, and 1 anew"
+        ["three", "three", "one", "one", "two", "one"],
+        "series 2; then 2, 3, 0 and 1; then 1 anew"
     );
     drop(db);
     disk.restart(Loss::Nothing);

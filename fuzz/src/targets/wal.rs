@@ -26,7 +26,7 @@ pub fn record_seeds() -> Vec<Vec<u8>> {
     let samples: Vec<_> = (1..20)
         .map(|i| records::SampleRecord { ref_: i, t: 1_700_000_000_000 + i as i64, v: i as f64 })
         .collect();
-    records::encode_samples(&samples, &mut all[1]);
+    records::encode_samples(samples.iter().copied(), &mut all[1]);
     records::encode_tombstones(&[records::TombstoneRecord { ref_: 1, mint: 2, maxt: 3 }], &mut all[2]);
     records::encode_exemplars(&[records::ExemplarRecord { ref_: 1, t: 5, v: 0.5, labels }], &mut all[3]);
     let metadata = records::MetadataRecord { ref_: 1, type_: 1, unit: "s".into(), help: "h".into() };

@@ -100,7 +100,8 @@ struct Readable {
 #[derive(Debug)]
 struct Shared {
     disk: Arc<dyn Disk>,
-    dir: PathBuf,
+    /// Where the files are; changes under the lock of `state`.
+    dir: RwLock<PathBuf>,
     state: RwLock<State>,
 }
 
@@ -149,7 +150,7 @@ impl HeadChunks {
             }
         }
         let state = RwLock::new(State { files, pending: Default::default() });
-        let shared = Arc::new(Shared { disk, dir: dir.to_owned(), state });
+        let shared = Arc::new(Shared { disk, dir: RwLock::new(dir.to_owned()), state });
         HeadChunks { shared, file: None, unsynced: Vec::new() }
     }
 
@@ -162,7 +163,7 @@ impl HeadChunks {
         let mut torn = None;
         for (&number, file) in &mut state.files {
             let corrupt = |offset: usize, reason| {
-                let path = file_path(&self.shared.dir, number);
+                let path = self.shared.path(number);
                 Err(Error::Corrupt { path, offset: offset as u64, reason })
             };
             let is_last = Some(number) == last;
@@ -223,7 +224,7 @@ impl HeadChunks {
             good.write(&header())?;
         }
         good.sync()?;
-        disk.sync_dir(&self.shared.dir)?;
+        disk.sync_dir(&self.shared.dir.read())?;
         file.mapped = disk.map(path)?;
         file.len = file.mapped.len() as u64;
         tracing::warn!(%error, copy = %aside.display(), kept_bytes = file.len, "repaired a head chunk file");
@@ -296,9 +297,9 @@ impl HeadChunks {
 
     fn begin_file(&mut self, state: &mut State) -> Result<(), Error> {
         let number = state.files.keys().next_back().map_or(1, |&n| n + 1);
-        let path = file_path(&self.shared.dir, number);
+        let path = self.shared.path(number);
         if state.files.is_empty() {
-            self.shared.disk.create_dir_all(&self.shared.dir)?;
+            self.shared.disk.create_dir_all(&self.shared.dir.read())?;
         }
         let mut file = self.shared.disk.create(&path)?;
         file.write(&header())?;
@@ -346,9 +347,23 @@ impl HeadChunks {
             self.unsynced.pop();
         }
         // the directory is made with the first file
-        if self.shared.disk.exists(&self.shared.dir) {
-            self.shared.disk.sync_dir(&self.shared.dir)?;
+        let dir = self.shared.dir.read();
+        if self.shared.disk.exists(&dir) {
+            self.shared.disk.sync_dir(&dir)?;
         }
+        Ok(())
+    }
+
+    /// Makes what was written durable, and renames the directory, which must not exist under that name. References stay.
+    pub fn move_to(&mut self, dir: &Path) -> Result<(), Error> {
+        self.cut_file()?;
+        self.sync()?;
+        let _nobody_reads = self.shared.state.write();
+        let mut present = self.shared.dir.write();
+        if self.shared.disk.exists(&present) {
+            self.shared.disk.rename(&present, dir)?;
+        }
+        *present = dir.to_owned();
         Ok(())
     }
 
@@ -375,7 +390,7 @@ impl HeadChunks {
             if file.maxt >= mint || Some(number) == present || number >= needed {
                 break;
             }
-            self.shared.disk.remove_file(&file_path(&self.shared.dir, number))?;
+            self.shared.disk.remove_file(&self.shared.path(number))?;
             state.files.remove(&number);
         }
         Ok(())
@@ -402,7 +417,7 @@ impl HeadChunks {
 /// would be taken for damage. The log still holds its samples.
 fn cut_torn(shared: &Shared, state: &mut State, number: u32, at: usize) -> Result<(), Error> {
     let Some(readable) = state.files.get_mut(&number) else { return Ok(()) };
-    let (disk, path) = (&shared.disk, file_path(&shared.dir, number));
+    let (disk, path) = (&shared.disk, shared.path(number));
     let mut copy = disk.create(&path.with_extension("torn"))?;
     copy.write(&readable.mapped[at..])?;
     copy.sync()?;
@@ -424,8 +439,12 @@ impl HeadChunkReader {
 }
 
 impl Shared {
+    fn path(&self, number: u32) -> PathBuf {
+        file_path(&self.dir.read(), number)
+    }
+
     fn read(&self, ref_: HeadChunkRef, out: &mut Vec<u8>) -> Result<Encoding, Error> {
-        let path = || file_path(&self.dir, ref_.file());
+        let path = || self.path(ref_.file());
         {
             let state = self.state.read();
             let (number, start, pending) = &state.pending;

@@ -53,8 +53,8 @@ fn parse(name: &str) -> Option<(u32, u64)> {
     (digits(segment) && digits(offset)).then(|| Some((segment.parse().ok()?, offset.parse().ok()?)))?
 }
 
-/// Takes the newest snapshot, before anything that it belongs to is changed. `is_settled`: no start was interrupted that has head chunk
-/// files set aside.
+/// Takes the newest snapshot, before anything that it belongs to is changed. `is_settled`: no start was interrupted, which left
+/// head chunk files.
 pub(super) fn take(
     disk: &dyn Disk,
     dir: &Path,

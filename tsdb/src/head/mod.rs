@@ -99,6 +99,8 @@ pub(crate) struct Head {
     pages: RwLock<FxHashMap<u32, Arc<Page>>>,
     pub(crate) log: Mutex<Log>,
     pub(crate) chunks: Mutex<HeadChunks>,
+    /// Held while chunks of a series are moved to files: none is written twice, and they come in order, as Prometheus wants them.
+    flushing: Mutex<()>,
     /// Series with full chunks in memory. Bounded by the series: each flush empties it.
     full: Mutex<Vec<u32>>,
     isolation: Isolation,
@@ -173,16 +175,16 @@ impl Head {
             let opened = log.wbl(&disk, dir, &options).map(drop);
             start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
-        let is_settled = start::or_without(replay::is_settled(&*disk, dir), "look for head chunks set aside");
-        let snapshot = memory::take(&*disk, dir, is_settled, &refs);
+        let unfinished = replay::clear_unfinished(&*disk, dir);
+        let unfinished = start::or_without(unfinished, "look for head chunks of an interrupted start");
+        let snapshot = memory::take(&*disk, dir, !unfinished, &refs);
         let snapshot = start::or_without(snapshot, "take a snapshot of the memory");
         let logs = replay::Logs { checkpoint, segments, wbl_segments, missing, snapshot };
         let replay = replay::Progress::new(logs, clock.now_ms());
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
-        start::or_without(replay::set_chunks_aside(&*disk, dir), "set earlier head chunks aside");
-        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(CHUNKS_DIR));
-        start::or_without(chunks.for_each(|_| {}), "read the head chunks that could not be set aside");
+        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(replay::NEXT_CHUNKS_DIR));
+        start::or_without(chunks.for_each(|_| {}), "read the head chunks that could not be removed");
         let cut_rule = CutRule {
             samples: options.samples_per_chunk.max(2),
             range_ms: options.min_block_duration_ms,
@@ -203,6 +205,7 @@ impl Head {
             pages: RwLock::default(),
             log: Mutex::new(log),
             chunks: Mutex::new(chunks),
+            flushing: Mutex::default(),
             full: Mutex::default(),
             isolation: Isolation::default(),
             unneeded: Mutex::default(),
@@ -354,6 +357,7 @@ impl Head {
     /// Moves the full chunks of a series; false where it has some that must wait for the end of replay, as those before them do not stand in
     /// the files yet, or replay may still find the number for them.
     fn flush_series(&self, id: u32) -> Result<bool, Error> {
+        let _one_at_a_time = self.flushing.lock();
         let Some(number) = self.numbers.of_chunks(id) else { return Ok(false) };
         let is_joined = self.numbers.is_joined();
         self.flush_out_of_order(id, number)?;

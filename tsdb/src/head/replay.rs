@@ -4,6 +4,7 @@
 //! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
+mod join;
 mod snapshot;
 
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ use super::damage::set_aside;
 use super::exemplars::Exemplar;
 use super::memory::{self, Snapshot};
 use super::ooo::Inserted;
-use super::series::{FullData, Outcome, PAGE_SLOTS};
+use super::series::{Outcome, PAGE_SLOTS};
 use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
 use crate::block::Interval;
 use crate::disk::{self, Disk};
@@ -184,29 +185,38 @@ impl Progress {
     }
 }
 
+/// Where replay writes head chunk files, until they have all that those of the run before have.
+pub(super) const NEXT_CHUNKS_DIR: &str = "chunks_head.next";
+
 /// Names of directories with head chunks of earlier runs: their samples are in the log.
 fn aside_name(number: u32) -> String {
     format!("{CHUNKS_DIR}.replaying.{number}")
 }
 
-/// Renames the head chunk files of the run before: replay makes them anew from the log.
-pub(crate) fn set_chunks_aside(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    let chunks = dir.join(CHUNKS_DIR);
-    if !disk.exists(&chunks) || disk.list(&chunks)?.is_empty() {
-        return Ok(());
-    }
-    let free = (0..u32::MAX).map(|n| dir.join(aside_name(n))).find(|p| !disk.exists(p));
-    if let Some(aside) = free {
-        disk.rename(&chunks, &aside)?;
-    }
-    Ok(())
-}
-
-/// Whether no head chunk files stand aside: each start before this one came to its end.
-pub(crate) fn is_settled(disk: &dyn Disk, dir: &Path) -> Result<bool, disk::Error> {
+/// Removes the head chunk files of a start that did not come to its end; says whether there were any.
+pub(crate) fn clear_unfinished(disk: &dyn Disk, dir: &Path) -> Result<bool, Error> {
     let name = aside_name(0);
     let prefix = name.trim_end_matches('0');
-    Ok(!disk.list(dir)?.iter().any(|e| e.name.starts_with(prefix)))
+    let is_left = |e: &disk::Entry| e.name == NEXT_CHUNKS_DIR || e.name.starts_with(prefix);
+    let is_left = disk.list(dir)?.iter().any(is_left);
+    let next = dir.join(NEXT_CHUNKS_DIR);
+    if disk.exists(&next)
+        && let Err(error) = disk.remove_dir_all(&next)
+    {
+        tracing::error!(%error, "cannot remove head chunks of a start that was interrupted");
+    }
+    Ok(is_left)
+}
+
+/// Puts the head chunk files that replay has written in the place of those of the run before. Until then Prometheus finds those that belong
+/// to what the log says.
+fn swap_chunks(head: &Head) -> Result<(), Error> {
+    let chunks = head.dir.join(CHUNKS_DIR);
+    if head.disk.exists(&chunks) {
+        let free = (0..u32::MAX).map(|n| head.dir.join(aside_name(n))).find(|p| !head.disk.exists(p));
+        free.map_or(Ok(()), |aside| head.disk.rename(&chunks, &aside))?;
+    }
+    Ok(head.chunks.lock().move_to(&chunks)?)
 }
 
 /// Takes the head chunk files of earlier runs away: their samples have been read from the log. Where the log is damaged they are only renamed, as
@@ -257,8 +267,8 @@ pub(crate) fn run(head: &Head) {
         return;
     }
     head.old_refs.lock().newest = newest;
-    join_chains(head);
-    match head.flush_full().and_then(|()| Ok(head.chunks.lock().flush()?)) {
+    join::chains(head);
+    match head.flush_full().and_then(|()| swap_chunks(head)) {
         Err(error) => tracing::error!(%error, "cannot write head chunks: they stay in memory"),
         Ok(()) => {
             if let Err(error) = head.settle_numbers() {
@@ -275,24 +285,6 @@ pub(crate) fn run(head: &Head) {
     }
     head.metrics.replay_seconds.set(head.clock.monotonic().saturating_sub(began).as_secs_f64());
     head.replay.finish();
-}
-
-/// Puts the replayed samples of each series before those of this run.
-fn join_chains(head: &Head) {
-    let ids: Vec<u32> = head.index.read().ids().to_vec();
-    let mut full = Vec::new();
-    head.with_series(&ids, |id, page, slot| {
-        let Some(series) = page.series(slot) else { return };
-        let mut state = series.state.lock();
-        if let Some(older) = state.replayed.take() {
-            state.chain.prepend(*older);
-            if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(..))) {
-                full.push(id);
-            }
-        }
-    });
-    head.queue_full(full);
-    head.numbers.note_joined();
 }
 
 /// A worker: appends samples to the replayed chains of its share of the series; returns the newest time.

@@ -135,8 +135,10 @@ impl Run {
         if let Cost::Block { mint, maxt } = cost {
             match read::select(&self.db().querier(), &read::everything(), *mint, *maxt - 1) {
                 Ok(shown) => {
-                    let whole =
-                        samples(&shown).count() == samples(&self.model.expected(*mint, *maxt - 1)).count();
+                    // more may be there: what nobody was told of
+                    let expected = self.model.expected(*mint, *maxt - 1);
+                    let whole = samples(&expected)
+                        .all(|(labels, t, _)| shown.get(labels).is_some_and(|s| s.contains_key(&t)));
                     let counted = self.db().metrics().blocks_damaged.load(SeqCst) > 0;
                     let aside = self
                         .disk

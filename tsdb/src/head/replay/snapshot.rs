@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Reading, aside_name};
+use super::Reading;
 use crate::block::Interval;
 use crate::chunk::head_file::{self, HeadChunkReader, HeadChunkRef, HeadChunks};
 use crate::chunk::{self, Encoding, Samples};
@@ -17,7 +17,7 @@ use crate::encoding;
 use crate::head::exemplars::Exemplar;
 use crate::head::memory::Snapshot;
 use crate::head::series::{Chain, FullChunk, FullData, PAGE_SLOTS};
-use crate::head::{Head, WAL_DIR, WBL_DIR};
+use crate::head::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
 use crate::wal;
 use crate::wal::read::SegmentsReader;
 use crate::wal::records::{
@@ -126,7 +126,10 @@ impl Reading<'_> {
         self.ids.insert(series.ref_, id);
         head.numbers.note(id, series.ref_);
         let mut parts = Vec::new();
-        for &(mint, maxt, place) in placed.iter().filter(|(_, maxt, _)| *maxt >= self.oldest) {
+        // What was cut behind the snapshot, the open chunk and the log behind it have as well.
+        let from_open = series.open.as_ref().map_or(i64::MAX, |open| open.mint);
+        let before = placed.iter().filter(|(mint, maxt, _)| *maxt >= self.oldest && *mint < from_open);
+        for &(mint, maxt, place) in before {
             let mut data = Vec::new();
             let Some(reader) = reader else { break };
             let encoding = reader.read(place, &mut data)?;
@@ -319,7 +322,7 @@ fn names_known(record: &[u8], known: &mut FxHashSet<u64>) -> bool {
 
 /// The places of the full chunks of these series; late samples are in a log of their own.
 fn full_chunks(snapshot: &Snapshot, head: &Head, known: &FxHashSet<u64>) -> Result<FullChunks, Unusable> {
-    let dir: PathBuf = head.dir.join(aside_name(0));
+    let dir: PathBuf = head.dir.join(CHUNKS_DIR);
     let mut found = FullChunks { reader: None, by_series: FxHashMap::default() };
     if !head.disk.exists(&dir) {
         return Ok(found);
