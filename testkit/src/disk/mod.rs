@@ -432,9 +432,11 @@ impl Disk for SimDisk {
             };
             let entry = |(name, inode): (&String, &Inode)| match state.nodes.get(*inode) {
                 Some(Node::File(file)) => {
-                    Some(Entry { name: name.clone(), is_dir: false, len: file.len() as u64 })
+                    Some(Entry { name: name.clone(), is_dir: false, is_other: false, len: file.len() as u64 })
                 }
-                Some(Node::Dir(_)) => Some(Entry { name: name.clone(), is_dir: true, len: 0 }),
+                Some(Node::Dir(_)) => {
+                    Some(Entry { name: name.clone(), is_dir: true, is_other: false, len: 0 })
+                }
                 None => None,
             };
             Ok(node.present.iter().filter_map(entry).collect())
