@@ -50,6 +50,11 @@ fn at_reload_the_old_configuration_stays_in_force() {
     assert!(body.contains("scrape_configs") && body.contains("prometheus.yml:1"), "{body}");
     let yaml = server.data("/api/v1/status/config")["yaml"].as_str().unwrap().to_owned();
     assert!(yaml.contains("job_name: app"), "{yaml}");
+    for default in
+        ["  evaluation_interval: 1m\n", "  metrics_path: /metrics\n", "    retention:\n      time: '15d'\n"]
+    {
+        assert!(yaml.contains(default), "{default} is missing in {yaml}");
+    }
     let (_, metrics) = server.get("/metrics");
     assert!(metrics.contains("prometheus_config_last_reload_successful 0"), "{metrics}");
 

@@ -1,8 +1,8 @@
 //! What the database says of itself: counters, and the cardinality of the head.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use runtime::metrics::Value;
 
@@ -32,6 +32,14 @@ pub struct Metrics {
     pub spreads: Spreads,
     /// What was written to the log of samples that came in order.
     pub wal: Arc<WalCounters>,
+    /// What was written to the log of samples that came out of order.
+    pub wbl: Arc<WalCounters>,
+    /// Times that log was to be truncated.
+    pub wbl_truncations: AtomicU64,
+    /// Times that failed.
+    pub wbl_truncations_failed: AtomicU64,
+    /// Whether no lock of an earlier process stood in the directory: it had come to its end.
+    pub clean_start: AtomicBool,
     /// Seconds that replaying the log took; 0 until that is done.
     pub replay_seconds: Value,
     /// Batches that are open now.
@@ -147,6 +155,10 @@ pub struct Sizes {
     pub oldest_seen: u64,
     /// Bytes of the log, checkpoints included.
     pub wal_bytes: u64,
+    /// Bytes of the log of samples that came out of order.
+    pub wbl_bytes: u64,
+    /// The segment of that log that is being written.
+    pub wbl_segment: u32,
     /// The segment of the log that is being written.
     pub wal_segment: u32,
     /// Bytes of the head chunk files.
@@ -307,9 +319,10 @@ impl Db {
         // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
         let head_series = head.index.read().len() as u64;
         let head_chunk_bytes = head.chunks.lock().size();
-        let (segment_bytes, wal_segment) = {
+        let (segment_bytes, wal_segment, wbl_bytes, wbl_segment) = {
             let log = head.log.lock();
-            (log.wal.size(), log.wal.last_segment())
+            let late = log.wbl.as_ref().map_or((0, 0), |wbl| (wbl.size(), wbl.last_segment()));
+            (log.wal.size(), log.wal.last_segment(), late.0, late.1)
         };
         // With checkpoints, which only the directory tells; where it cannot be read, the segments are better than nothing.
         let wal_bytes = self.inner().log_bytes().unwrap_or(segment_bytes);
@@ -327,6 +340,8 @@ impl Db {
             symbol_bytes: blocks.iter().map(|b| b.symbol_table_size() as u64).sum(),
             wal_bytes,
             wal_segment,
+            wbl_bytes,
+            wbl_segment,
             head_chunk_bytes,
             ..head.exemplars.sizes()
         }

@@ -199,3 +199,30 @@ fn what_takes_time_is_timed() {
     assert!(db.metrics().replay_seconds.get() > 0.0);
     assert!(disk.exists(Path::new(DIR)));
 }
+
+#[test]
+fn the_log_of_late_samples_counts_for_itself() {
+    let disk = SimDisk::new(1);
+    let options = Options { out_of_order_window_ms: 10 * RANGE, ..options() };
+    let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), options, ManualClock::at(START)).unwrap();
+    db.replay();
+    append(&db, 0..1).unwrap();
+    append(&db, 50..51).unwrap();
+    let written = |counters: &tsdb::wal::WalCounters| {
+        (counters.parts.load(SeqCst), counters.part_bytes.load(SeqCst), counters.page_flushes.load(SeqCst))
+    };
+    let metrics = db.metrics();
+    assert_eq!((written(&metrics.wbl), db.sizes().wbl_bytes), ((0, 0, 0), 0), "nothing came late yet");
+    let before = written(&metrics.wal);
+    append(&db, 20..21).unwrap();
+    let (parts, bytes, flushes) = written(&metrics.wbl);
+    assert!(parts > 0 && bytes > SERIES as u64 && flushes > 0);
+    assert_eq!(db.sizes().wbl_bytes, bytes);
+    assert_eq!(written(&metrics.wal), before, "the other log has none of it");
+    db.sync().unwrap();
+    assert_eq!(metrics.spreads.wbl_fsync_seconds.count(), 1);
+    append(&db, 100..300).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((metrics.wbl_truncations.load(SeqCst), metrics.wbl_truncations_failed.load(SeqCst)), (1, 0));
+    assert!(db.sizes().wbl_segment > 0);
+}

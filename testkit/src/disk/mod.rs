@@ -475,7 +475,8 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
-        if !self.exists(path) {
+        let was_left_behind = self.exists(path);
+        if !was_left_behind {
             match self.create(path) {
                 Err(e) if !e.is_full() => return Err(e),
                 _ => {} // the directory is enough
@@ -485,7 +486,12 @@ impl Disk for SimDisk {
         if !state.locks.insert(path.to_owned()) {
             return Ok(None);
         }
-        Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), life: state.life })))
+        Ok(Some(Box::new(SimLock {
+            disk: self.clone(),
+            path: path.to_owned(),
+            life: state.life,
+            was_left_behind,
+        })))
     }
 
     fn random(&self) -> u64 {
@@ -498,9 +504,18 @@ struct SimLock {
     disk: SimDisk,
     path: PathBuf,
     life: u64,
+    was_left_behind: bool,
 }
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn was_left_behind(&self) -> bool {
+        self.was_left_behind
+    }
+
+    fn remove_file(&self) -> Result<(), Error> {
+        if self.disk.exists(&self.path) { self.disk.remove_file(&self.path) } else { Ok(()) }
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {

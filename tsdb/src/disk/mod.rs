@@ -163,7 +163,12 @@ pub(crate) fn set_aside(disk: &dyn Disk, path: &Path, suffix: &str) -> Result<Pa
 }
 
 /// A lock that is held; dropping it releases it.
-pub trait Lock: Send + Sync + fmt::Debug {}
+pub trait Lock: Send + Sync + fmt::Debug {
+    /// Whether its file stood there already: whoever had made it did not come to its end.
+    fn was_left_behind(&self) -> bool;
+    /// Removes its file, at a clean end. The directory stays locked.
+    fn remove_file(&self) -> Result<(), Error>;
+}
 
 /// A file that is being written.
 pub trait File: Send + Sync + fmt::Debug {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -226,8 +226,9 @@ impl Disk for RealDisk {
             Ok(None) => return Ok(None),
             dir => at("lock", parent, dir),
         };
+        let was_left_behind = self.exists(path);
         // The file too: it is what other programs look at.
-        let file = match take(open_lock_file(path, dir.is_ok())) {
+        let file = match take_lock_file(path, dir.is_ok()) {
             Ok(None) => return Ok(None),
             file => at("lock", path, file),
         };
@@ -239,7 +240,8 @@ impl Disk for RealDisk {
                 if let Err(error) = &file {
                     tracing::error!(%error, "only the directory itself is locked: another Prometheus would not notice");
                 }
-                Ok(Some(Box::new(Locks { _file: file.ok().flatten(), _dir: dir.ok().flatten() })))
+                let (file, _dir) = (file.ok().flatten(), dir.ok().flatten());
+                Ok(Some(Box::new(Locks { path: path.to_owned(), was_left_behind, file, _dir })))
             }
         }
     }
@@ -252,6 +254,17 @@ fn take(opened: io::Result<fs::File>) -> io::Result<Option<fs::File>> {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(e) => Err(e.into()),
+    }
+}
+
+/// Locks the lock's file; none where another process has it. One that its last owner removed meanwhile is nobody's lock.
+fn take_lock_file(path: &Path, alone: bool) -> io::Result<Option<fs::File>> {
+    loop {
+        let Some(file) = take(open_lock_file(path, alone))? else { return Ok(None) };
+        let (held, named) = (file.metadata()?, fs::metadata(path));
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
+            return Ok(Some(file));
+        }
     }
 }
 
@@ -275,8 +288,21 @@ fn open_lock_file(path: &Path, alone: bool) -> io::Result<fs::File> {
 /// The system releases them when the files are closed.
 #[derive(Debug)]
 struct Locks {
-    _file: Option<fs::File>,
+    path: PathBuf,
+    was_left_behind: bool,
+    file: Option<fs::File>,
     _dir: Option<fs::File>,
 }
 
-impl Lock for Locks {}
+impl Lock for Locks {
+    fn was_left_behind(&self) -> bool {
+        self.was_left_behind
+    }
+
+    fn remove_file(&self) -> Result<(), Error> {
+        match &self.file {
+            Some(_) => RealDisk.remove_file(&self.path),
+            None => Ok(()), // it is not ours
+        }
+    }
+}

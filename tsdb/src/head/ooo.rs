@@ -308,7 +308,8 @@ impl Head {
         if !self.out_of_order.any() {
             return Ok(None);
         }
-        let segment = self.log.lock().wbl(&self.disk, &self.dir, &self.options)?.next_segment()?;
+        let segment =
+            self.log.lock().wbl(&self.disk, &self.dir, &self.options, &self.metrics)?.next_segment()?;
         let (chunks, blocks) = self.out_of_order.cut_all(self.options.min_block_duration_ms);
         self.queue_full(chunks.keys().copied().collect());
         self.flush_full()?;
@@ -362,7 +363,13 @@ impl Head {
         let mut unneeded = self.unneeded.lock();
         *unneeded = Some((self.held_from(), self.isolation.mark()));
         drop(unneeded);
-        Ok(self.log.lock().wbl(&self.disk, &self.dir, &self.options)?.truncate(taken.segment)?)
+        self.metrics.wbl_truncations.fetch_add(1, Relaxed);
+        let mut log = self.log.lock();
+        let wbl = log.wbl(&self.disk, &self.dir, &self.options, &self.metrics);
+        wbl.and_then(|wbl| wbl.truncate(taken.segment)).inspect_err(|_| {
+            self.metrics.wbl_truncations_failed.fetch_add(1, Relaxed);
+        })?;
+        Ok(())
     }
 }
 
