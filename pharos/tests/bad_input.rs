@@ -123,6 +123,21 @@ fn a_bad_target_is_down_with_the_reason_and_the_others_go_on() {
 }
 
 #[test]
+fn what_the_readme_calls_missing_is_missing() {
+    let readme = include_str!("../../README.md");
+    let (_, list) = readme.split_once("Still missing, and answered with 404:").unwrap();
+    let (list, _) = list.split_once(". A flag").unwrap();
+    let paths: Vec<&str> = list.split('`').filter(|part| part.starts_with('/')).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), "{}\n", &[]);
+    for path in paths {
+        let (got, post) = (server.get(path).0, server.post(path, "", b"").0);
+        assert!(got == 404 && [404, 405].contains(&post), "{path}: {got} {post}");
+    }
+}
+
+#[test]
 fn requests_that_make_no_sense_are_answered_in_prometheus_form() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), "{}\n", &[]);
