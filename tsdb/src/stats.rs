@@ -46,6 +46,10 @@ pub struct Metrics {
     pub active_appenders: AtomicU64,
     /// Blocks that are being written now.
     pub blocks_in_writing: AtomicU64,
+    /// Chunks that left the head.
+    pub chunks_removed: AtomicU64,
+    /// Most chunks that were known to have been made: those that left and those that were there.
+    chunks_created: AtomicU64,
     /// Chunks moved from memory to head chunk files.
     pub chunks_mapped: AtomicU64,
     /// Samples made visible.
@@ -135,6 +139,10 @@ pub struct Sizes {
     pub head_series: u64,
     /// Chunks in the head.
     pub head_chunks: u64,
+    /// Chunks made in the head, replayed ones included. While some leave it may lag behind, but never goes back.
+    pub head_chunks_created: u64,
+    /// Chunks that left the head.
+    pub head_chunks_removed: u64,
     /// Oldest time in the head, milliseconds; none where it is empty.
     pub head_min_time: Option<i64>,
     /// Newest time in the head, milliseconds; none where it is empty.
@@ -314,7 +322,11 @@ impl Db {
         let head = self.head();
         let blocks = self.inner().blocks.load();
         let times = head.times();
+        // First: what leaves while the others are counted is missing once, and never there twice.
+        let head_chunks_removed = head.metrics.chunks_removed.load(Relaxed);
         let (head_chunks, stale_series) = head.num_chunks_and_stale();
+        let made = head_chunks_removed + head_chunks;
+        let head_chunks_created = head.metrics.chunks_created.fetch_max(made, Relaxed).max(made);
         let (commits, oldest_seen) = head.watermarks();
         // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
         let head_series = head.index.read().len() as u64;
@@ -329,6 +341,8 @@ impl Db {
         Sizes {
             head_series,
             head_chunks,
+            head_chunks_created,
+            head_chunks_removed,
             stale_series,
             commits,
             oldest_seen,

@@ -226,3 +226,35 @@ fn the_log_of_late_samples_counts_for_itself() {
     assert_eq!((metrics.wbl_truncations.load(SeqCst), metrics.wbl_truncations_failed.load(SeqCst)), (1, 0));
     assert!(db.sizes().wbl_segment > 0);
 }
+
+#[test]
+fn chunks_of_the_head_are_counted_when_they_come_and_when_they_leave() {
+    let disk = SimDisk::new(1);
+    let late = Options { out_of_order_window_ms: 10 * RANGE, ..options() };
+    let open = || {
+        let clock = ManualClock::at(START);
+        let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), late.clone(), clock).unwrap();
+        db.replay();
+        db
+    };
+    let db = open();
+    // chunks of twenty samples: one a series each 20 seconds
+    append(&db, 0..50).unwrap();
+    let counts = |db: &Db| {
+        let sizes = db.sizes();
+        assert_eq!(sizes.head_chunks_created - sizes.head_chunks_removed, sizes.head_chunks);
+        (sizes.head_chunks_created / SERIES as u64, sizes.head_chunks_removed / SERIES as u64)
+    };
+    assert_eq!(counts(&db), (3, 0));
+    append(&db, 140..150).unwrap();
+    append(&db, 100..110).unwrap(); // late
+    assert_eq!(counts(&db), (5, 0));
+    db.maintain().unwrap();
+    assert_eq!(counts(&db), (5, 4), "the first minute is in a block, and so is what came late");
+    append(&db, 400..410).unwrap();
+    db.maintain().unwrap();
+    assert_eq!(counts(&db), (6, 5));
+    drop(db);
+    disk.restart(Loss::Nothing);
+    assert_eq!(counts(&open()), (1, 0), "made anew of the log");
+}

@@ -16,6 +16,8 @@ enum Source {
     Gauge(fn(&tsdb::Metrics) -> f64),
     /// Asked for together, as counting goes over all series.
     Size(fn(&tsdb::Sizes) -> f64),
+    /// Those that only grow.
+    SizeCounter(fn(&tsdb::Sizes) -> u64),
     Limit(fn(&tsdb::Retention) -> f64),
     Histogram(fn(&tsdb::Spreads) -> &Histogram),
     Summary(fn(&tsdb::Spreads) -> &Summary),
@@ -49,6 +51,8 @@ const FIGURES: &[(&str, &str, Source)] = &[
     ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", Size(|s| newest(s.head_max_time))),
     ("prometheus_tsdb_head_max_time_seconds", "Newest time in the head, in seconds.", Size(|s| newest(s.head_max_time) / 1000.0)),
     ("prometheus_tsdb_head_chunks_storage_size_bytes", "Bytes of the head chunk files.", Size(|s| s.head_chunk_bytes as f64)),
+    ("prometheus_tsdb_head_chunks_created_total", "Chunks made in the head.", Source::SizeCounter(|s| s.head_chunks_created)),
+    ("prometheus_tsdb_head_chunks_removed_total", "Chunks that left the head.", Source::SizeCounter(|s| s.head_chunks_removed)),
     ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", Counter(|m| get(&m.series_created))),
     ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", Counter(|m| get(&m.series_removed))),
     ("prometheus_tsdb_head_active_appenders", "Batches that are open.", Gauge(|m| get(&m.active_appenders) as f64)),
@@ -164,6 +168,11 @@ pub(super) fn register(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedCl
                 let all = get(all(db.metrics()));
                 [("float", all.saturating_sub(histograms) as f64), ("histogram", histograms as f64)]
             }),
+            Source::SizeCounter(count) => {
+                let (last, clock) = (last.clone(), clock.clone());
+                let now = move || count(&sizes(&db, &mut last.lock(), &*clock)) as f64;
+                registry.counter_fn(name, help, now);
+            }
             Size(size) => {
                 let (last, clock) = (last.clone(), clock.clone());
                 registry.gauge_fn(name, help, move || size(&sizes(&db, &mut last.lock(), &*clock)));

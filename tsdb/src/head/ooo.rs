@@ -264,11 +264,14 @@ impl OutOfOrder {
         (counts, blocks)
     }
 
-    /// Forgets the chunks that are in blocks now.
-    fn forget(&self, counts: &FxHashMap<u32, usize>) {
+    /// Forgets the chunks that are in blocks now; says how many.
+    fn forget(&self, counts: &FxHashMap<u32, usize>) -> u64 {
         let mut all = self.series.write();
+        let mut forgotten = 0;
         all.retain(|id, series| {
-            series.full.drain(..counts.get(id).copied().unwrap_or(0).min(series.full.len()));
+            let count = counts.get(id).copied().unwrap_or(0).min(series.full.len());
+            series.full.drain(..count);
+            forgotten += count as u64;
             !series.full.is_empty() || !series.open.is_empty()
         });
         let oldest = all.values().filter_map(|s| s.times()).map(|(first, _)| first).min();
@@ -277,6 +280,7 @@ impl OutOfOrder {
             *all = FxHashMap::default();
             self.any.store(false, Release);
         }
+        forgotten
     }
 }
 
@@ -358,7 +362,7 @@ impl Head {
 
     /// Ends a compaction whose blocks queriers see: what was taken leaves memory and the log.
     pub(crate) fn forget_out_of_order(&self, taken: &Taken) -> Result<(), Error> {
-        self.out_of_order.forget(&taken.chunks);
+        self.metrics.chunks_removed.fetch_add(self.out_of_order.forget(&taken.chunks), Relaxed);
         // Queriers that are open now may still read its head chunk files.
         let mut unneeded = self.unneeded.lock();
         *unneeded = Some((self.held_from(), self.isolation.mark()));
