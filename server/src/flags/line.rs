@@ -47,7 +47,8 @@ impl CommandLine {
             .filter_map(|arg| Some((arg.get_id().clone(), arg.get_long()?.to_owned())))
             .collect();
         let has = |name: &str| switches.iter().any(|(_, long)| long == name);
-        let mut command = command.mut_args(name_value);
+        // what is added stands under no heading, least of all under that of the last flags
+        let mut command = command.mut_args(name_value).next_help_heading(None::<&'static str>);
         for (id, long) in &switches {
             let own = id.clone();
             // given twice counts once
@@ -231,6 +232,8 @@ mod tests {
         ] {
             let value = |args: &[&str]| {
                 let line = CommandLine::parse(args).unwrap();
+                let mut given = args.iter().filter(|arg| line.without_effect.iter().any(|flag| flag == *arg));
+                assert!(given.all(|arg| !arg.starts_with("--no-")), "{:?}", line.without_effect);
                 assert!(!line.flags.keys().any(|name| name.starts_with("no-") || name.starts_with("help")));
                 line.flags[switch].clone()
             };
