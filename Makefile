@@ -136,8 +136,8 @@ cluster-down: ## takes it away
 	@e2e/cluster down
 
 .PHONY: bench
-bench: ## beside Prometheus, which Go builds or PROMETHEUS names: COMPARE=path/to/compare make bench
-	@bench/run
+bench: ## beside Prometheus, which Go builds or PROMETHEUS names: COMPARE=path/to/compare KIND=ingest|churn|query|restart
+	@bench/run $(KIND)
 
 .PHONY: bench-micro
 bench-micro: ## criterion: classes of queries, codecs, selections, appends. ARGS="NAME…" for some only

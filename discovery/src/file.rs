@@ -88,7 +88,8 @@ fn watch(config: &FileSdConfig, changed: Arc<Notify>) -> Option<notify::Recommen
 struct Files {
     known: BTreeMap<PathBuf, Vec<Arc<TargetGroup>>>,
     errors: BTreeMap<PathBuf, String>,
-    cleared: Vec<PathBuf>,
+    /// Of the reading before.
+    old_errors: BTreeMap<PathBuf, String>,
 }
 
 impl Files {
@@ -96,8 +97,7 @@ impl Files {
         let paths: BTreeSet<PathBuf> = patterns.iter().flat_map(|p| matching(p)).collect();
         // a file that is gone takes its targets with it; a broken one does not
         self.known.retain(|path, _| paths.contains(path));
-        self.cleared = self.errors.keys().cloned().collect();
-        self.errors.clear();
+        self.old_errors = std::mem::take(&mut self.errors);
         for path in paths {
             match read_groups(&path) {
                 Ok(groups) => {
@@ -115,12 +115,21 @@ impl Files {
         self.known.values().flatten().cloned().collect()
     }
 
+    /// Errors that the reading before did not meet. Each is said once: a log in the same folder would be taken for a change of the files, and
+    /// the next reading would log again.
+    fn news(&self) -> impl Iterator<Item = &str> {
+        let is_new = |entry: &(&PathBuf, &String)| self.old_errors.get(entry.0) != Some(entry.1);
+        self.errors.iter().filter(is_new).map(|(_, error)| error.as_str())
+    }
+
     fn report(&self, output: &Output) {
-        for path in &self.cleared {
+        for path in self.old_errors.keys() {
             output.set_error(&path.display().to_string(), None);
         }
+        for error in self.news() {
+            tracing::warn!(error, "file discovery keeps the file's last good targets");
+        }
         for (path, error) in &self.errors {
-            tracing::warn!(%error, "file discovery keeps the file's last good targets");
             output.set_error(&path.display().to_string(), Some(error.clone()));
         }
     }
@@ -246,7 +255,12 @@ mod tests {
         assert_eq!((good.len(), files.errors.len()), (1, 0));
         std::fs::write(&path, r#"[{"targets": ["h:1""#).unwrap();
         files.read(&patterns);
-        assert_eq!((files.groups(), files.errors.len()), (good, 1));
+        assert_eq!((files.groups(), files.errors.len(), files.news().count()), (good.clone(), 1, 1));
+        files.read(&patterns);
+        assert_eq!((files.groups(), files.errors.len(), files.news().count()), (good, 1, 0), "said once");
+        std::fs::write(&path, "{").unwrap();
+        files.read(&patterns);
+        assert_eq!(files.news().count(), 1, "another error is news");
         std::fs::remove_file(&path).unwrap();
         files.read(&patterns);
         assert_eq!((files.groups().len(), files.errors.len()), (0, 0));

@@ -96,8 +96,10 @@ fn run(only: &[String]) -> Result<usize> {
         let names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
         bail!("no check is called `{unknown}`; there are: {}", names.join(", "));
     }
-    let root =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().context("the repository")?;
+    // the checkout that it is run in: it may have been built from another one with the same target directory
+    let here = std::env::current_dir().context("the working directory")?;
+    let root = here.ancestors().find(|dir| dir.join("e2e/Cargo.toml").is_file()).map(PathBuf::from);
+    let root = root.with_context(|| format!("{} is no checkout of the project", here.display()))?;
     let kube = kube::Kube::connect().context("no cluster: run me by `make e2e`, or by `e2e/cluster exec`")?;
     let mut run = Run { root, server: server::Server::default(), kube, before: None };
     let wanted = |check: &Check| {

@@ -25,10 +25,10 @@ fn command() -> Command {
             "up",
             "Watch this machine: agent, server and web app in one process, without configuration",
         ))
-        .subcommand(subcommand::<server::Options>(
+        .subcommand(server::CommandLine::complete(subcommand::<server::Options>(
             "server",
             "The monitoring server: scrapes, stores, answers; takes Prometheus' flags",
-        ))
+        )))
         .subcommand(subcommand::<agent::Options>(
             "agent",
             "The metrics of a node, its containers and its share of the cluster's state",
@@ -109,6 +109,10 @@ async fn run(name: &str, command: &Command, matches: &clap::ArgMatches) -> anyho
         "up" => up::start(up::Options::from_arg_matches(matches)?, &mut supervisor).await?,
         "server" => {
             let Some(command) = command.find_subcommand(name) else { bail!("no such subcommand") };
+            if let Some(page) = server::CommandLine::manual(command, matches) {
+                print!("{page}");
+                return Ok(());
+            }
             let line = server::CommandLine::from_matches(command, matches)?;
             log(&line.options.log_level, &line.options.log_format)?;
             let source = server::ConfigSource::File(line.options.config_file.clone());

@@ -50,6 +50,11 @@ fn at_reload_the_old_configuration_stays_in_force() {
     assert!(body.contains("scrape_configs") && body.contains("prometheus.yml:1"), "{body}");
     let yaml = server.data("/api/v1/status/config")["yaml"].as_str().unwrap().to_owned();
     assert!(yaml.contains("job_name: app"), "{yaml}");
+    for default in
+        ["  evaluation_interval: 1m\n", "  metrics_path: /metrics\n", "    retention:\n      time: '15d'\n"]
+    {
+        assert!(yaml.contains(default), "{default} is missing in {yaml}");
+    }
     let (_, metrics) = server.get("/metrics");
     assert!(metrics.contains("prometheus_config_last_reload_successful 0"), "{metrics}");
 
@@ -115,6 +120,21 @@ fn a_bad_target_is_down_with_the_reason_and_the_others_go_on() {
     assert!(error("refusing").contains("503"), "{}", error("refusing"));
     assert_eq!(server.value("up{job=\"good\"}"), Some(1.0));
     assert_eq!(server.value("fine{job=\"garbage\"}"), None);
+}
+
+#[test]
+fn what_the_readme_calls_missing_is_missing() {
+    let readme = include_str!("../../README.md");
+    let (_, list) = readme.split_once("Still missing, and answered with 404:").unwrap();
+    let (list, _) = list.split_once(". A flag").unwrap();
+    let paths: Vec<&str> = list.split('`').filter(|part| part.starts_with('/')).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), "{}\n", &[]);
+    for path in paths {
+        let (got, post) = (server.get(path).0, server.post(path, "", b"").0);
+        assert!(got == 404 && [404, 405].contains(&post), "{path}: {got} {post}");
+    }
 }
 
 #[test]

@@ -62,6 +62,11 @@ fn a_full_head_keeps_its_series_and_refuses_new_ones() {
         (&true.into(), &(2 << 20).into()),
         "{memory}"
     );
+    // what is used may be far from the budget: it is refused for what it will grow by
+    let (used, growth) = (memory["bytes"].as_u64().unwrap(), memory["expectedGrowthBytes"].as_u64().unwrap());
+    assert!(used + growth > (2 << 20) * 8 / 10 && growth > 0, "{memory}");
+    assert_eq!(metric(&server, "pharos_tsdb_head_memory_expected_growth_bytes") > 0.0, growth > 0);
+    assert!(why.contains("bytes of memory and will grow by"), "{why}");
 
     // fewer again: known ones stay, and the refusal is over
     series.store(100, Ordering::SeqCst);

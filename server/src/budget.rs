@@ -3,6 +3,7 @@
 //! What is left of it is for the program itself, the allocator's slack, and the buffers of compactions.
 
 use crate::flags::{Bytes, Options};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,26 @@ impl Budgets {
         let bytes = |b: u64| usize::try_from(b).unwrap_or(usize::MAX);
         let (head, bodies) = (head.unwrap_or_else(|| share(HEAD)), bodies.unwrap_or_else(|| share(BODIES)));
         Budgets { query: bytes(query), all: bytes(all), head: bytes(head), bodies: bytes(bodies) }
+    }
+
+    /// Says them in the log.
+    pub(crate) fn report(&self) {
+        let Budgets { query, all, head, bodies } = *self;
+        tracing::info!(head, queries = all, one_query = query, bodies, "memory budgets in bytes, 0 for none");
+    }
+
+    /// What they come to, in the place of the flags' own values.
+    pub(crate) fn tell(&self, flags: &mut BTreeMap<String, String>) {
+        let all = [
+            ("query.memory-budget", self.query),
+            ("query.total-memory-budget", self.all),
+            ("storage.tsdb.memory-budget", self.head),
+            ("scrape.memory-budget", self.bodies),
+        ];
+        for (name, bytes) in all {
+            // bytes alone: as the flag would take it
+            flags.insert(name.to_owned(), if bytes == 0 { "0".to_owned() } else { format!("{bytes}B") });
+        }
     }
 }
 

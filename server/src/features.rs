@@ -76,6 +76,11 @@ impl Features {
     }
 }
 
+/// The names that change what this server does.
+pub(crate) fn in_force() -> impl Iterator<Item = &'static str> {
+    FEATURES.iter().filter(|(_, effect)| *effect == Effect::InForce).map(|(name, _)| *name)
+}
+
 /// Says which of the names change nothing.
 pub(crate) fn report(names: &[String]) {
     for feature in names {

@@ -1,8 +1,14 @@
 //! The command line of `pharos server`: Prometheus' flags, and which of them have no effect yet.
 
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _};
+mod line;
+mod unused;
+
+pub use line::CommandLine;
+
+use clap::Args;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use unused::Unused;
 
 /// A duration flag, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +64,7 @@ impl std::str::FromStr for WalSync {
 /// Flags of the server.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Configuration file path; a name that ends in .gz is decompressed.
+    /// Configuration file; one whose name ends in .gz is decompressed.
     #[arg(long = "config.file", default_value = "prometheus.yml")]
     pub config_file: PathBuf,
     /// Follow the configuration in this Secret (NAMESPACE/NAME) through the Kubernetes API; --config.file is what serves
@@ -66,13 +72,17 @@ pub struct Options {
     #[arg(long = "config.kubernetes-secret", value_name = "NAMESPACE/NAME")]
     pub config_kubernetes_secret: Option<String>,
     /// Address to listen on. Can be repeated.
-    #[arg(long = "web.listen-address", default_value = "0.0.0.0:9090")]
+    #[arg(long = "web.listen-address", default_value = "0.0.0.0:9090", value_name = "ADDRESS")]
     pub web_listen_address: Vec<String>,
+    /// Protection of the server's own pages (TLS, users), in Prometheus' form. Neither is served yet: a file that asks for any is refused,
+    /// and the server does not start; an empty one is taken.
+    #[arg(long = "web.config.file")]
+    pub web_config_file: Option<PathBuf>,
     /// The URL under which the server is reached from outside.
-    #[arg(long = "web.external-url", default_value = "")]
+    #[arg(long = "web.external-url", default_value = "", hide_default_value = true, value_name = "URL")]
     pub web_external_url: String,
     /// Prefix of all paths; the external URL's path if not given.
-    #[arg(long = "web.route-prefix")]
+    #[arg(long = "web.route-prefix", value_name = "PREFIX")]
     pub web_route_prefix: Option<String>,
     /// Longest time for a request to come, and between two requests on a connection.
     #[arg(long = "web.read-timeout", default_value = "5m")]
@@ -83,28 +93,28 @@ pub struct Options {
     /// Most connections at once, over all addresses; further ones wait.
     #[arg(long = "web.max-connections", default_value_t = 512)]
     pub web_max_connections: usize,
-    /// Enable shutdown and reload via HTTP.
+    /// Answer POST /-/quit and /-/reload: shutdown, and reading the configuration anew. (SIGHUP does the latter without this flag.)
     #[arg(long = "web.enable-lifecycle")]
     pub web_enable_lifecycle: bool,
-    /// Enable the admin endpoints.
+    /// Answer the admin endpoints: delete_series, clean_tombstones, snapshot.
     #[arg(long = "web.enable-admin-api")]
     pub web_enable_admin_api: bool,
-    /// Accept remote write requests.
+    /// Accept remote write requests (version 1.0) at /api/v1/write.
     #[arg(long = "web.enable-remote-write-receiver")]
     pub web_enable_remote_write_receiver: bool,
     /// Title of the web pages.
-    #[arg(long = "web.page-title", default_value = "Pharos")]
+    #[arg(long = "web.page-title", default_value = "Pharos", value_name = "TEXT")]
     pub web_page_title: String,
-    /// Regular expression for the CORS origin; fully anchored.
-    #[arg(long = "web.cors.origin", default_value = ".*")]
+    /// Regular expression of the origins whose pages may read answers (CORS); fully anchored.
+    #[arg(long = "web.cors.origin", default_value = ".*", value_name = "REGEX")]
     pub web_cors_origin: String,
     /// Directory of the database.
     #[arg(long = "storage.tsdb.path", default_value = "data/")]
     pub storage_path: PathBuf,
-    /// How long to keep samples; 15d, if nothing else bounds them.
+    /// How long to keep samples, as `storage.tsdb.retention` in the configuration, which counts more; 15d, if nothing else bounds them.
     #[arg(long = "storage.tsdb.retention.time")]
     pub retention_time: Option<Millis>,
-    /// How many bytes of blocks to keep.
+    /// How many bytes of blocks to keep, as `storage.tsdb.retention` in the configuration, which counts more.
     #[arg(long = "storage.tsdb.retention.size")]
     pub retention_size: Option<Bytes>,
     /// Length of the smallest blocks.
@@ -118,7 +128,7 @@ pub struct Options {
     pub wal_segment_size: Option<Bytes>,
     /// When the log is made to survive a power cut: `1s` (each second), or `always` (before a sample counts as stored). It
     /// survives the death of the process either way.
-    #[arg(long = "storage.tsdb.wal-sync", default_value = "1s")]
+    #[arg(long = "storage.tsdb.wal-sync", default_value = "1s", value_name = "WHEN")]
     pub wal_sync: WalSync,
     /// Compress the log (the default).
     #[arg(long = "storage.tsdb.wal-compression", hide = true, overrides_with = "no_wal_compression")]
@@ -184,15 +194,19 @@ pub struct Options {
     /// The tolerance.
     #[arg(long = "scrape.timestamp-tolerance", default_value = "2ms", hide = true)]
     pub timestamp_tolerance: Millis,
-    /// Features to enable, separated by commas. Can be repeated.
-    #[arg(long = "enable-feature", value_delimiter = ',')]
+    /// Features to enable, separated by commas. Can be repeated. Those with an effect are listed below; the log says at the start which of the
+    /// given ones have none.
+    #[arg(long = "enable-feature", value_delimiter = ',', value_name = "NAME")]
     pub enable_feature: Vec<String>,
     /// Least severe messages to log.
-    #[arg(long = "log.level", default_value = "info", value_parser = ["debug", "info", "warn", "error"])]
+    #[arg(long = "log.level", default_value = "info", value_parser = ["debug", "info", "warn", "error"], value_name = "LEVEL")]
     pub log_level: String,
     /// Form of log lines.
-    #[arg(long = "log.format", default_value = "logfmt", value_parser = ["logfmt", "json"])]
+    #[arg(long = "log.format", default_value = "logfmt", value_parser = ["logfmt", "json"], value_name = "FORMAT")]
     pub log_format: String,
+    /// The original's mode without a database of its own.
+    #[arg(long = "agent", hide = true)]
+    agent_mode: bool,
     /// What the query page shows first: the page's own URL parameters. Not a flag.
     #[arg(skip)]
     pub home_query: Option<String>,
@@ -200,156 +214,29 @@ pub struct Options {
     unused: Unused,
 }
 
-/// Flags of the original that are taken and have no effect yet: said at the start, never ignored in silence.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Taken, but without effect yet")]
-struct Unused {
-    #[arg(long = "config.auto-reload")]
-    config_auto_reload: bool,
-    #[arg(long = "config.auto-reload-interval")]
-    config_auto_reload_interval: Option<Millis>,
-    #[arg(long = "auto-gomaxprocs", hide = true)]
-    auto_gomaxprocs: bool,
-    #[arg(long = "no-auto-gomaxprocs", hide = true)]
-    no_auto_gomaxprocs: bool,
-    #[arg(long = "auto-gomemlimit", hide = true)]
-    auto_gomemlimit: bool,
-    #[arg(long = "no-auto-gomemlimit", hide = true)]
-    no_auto_gomemlimit: bool,
-    #[arg(long = "auto-gomemlimit.ratio", hide = true)]
-    auto_gomemlimit_ratio: Option<f64>,
-    #[arg(long = "web.config.file")]
-    web_config_file: Option<PathBuf>,
-    #[arg(long = "web.max-notifications-subscribers")]
-    web_max_notifications_subscribers: Option<usize>,
-    #[arg(long = "web.user-assets")]
-    web_user_assets: Option<PathBuf>,
-    #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages")]
-    web_accepted_protobuf_messages: Vec<String>,
-    #[arg(long = "web.enable-otlp-receiver")]
-    web_enable_otlp_receiver: bool,
-    #[arg(long = "web.console.templates")]
-    web_console_templates: Option<PathBuf>,
-    #[arg(long = "web.console.libraries")]
-    web_console_libraries: Option<PathBuf>,
-    #[arg(long = "storage.tsdb.max-block-chunk-segment-size", hide = true)]
-    max_block_chunk_segment_size: Option<Bytes>,
-    #[arg(long = "storage.tsdb.no-lockfile")]
-    no_lockfile: bool,
-    #[arg(long = "no-storage.tsdb.no-lockfile", hide = true)]
-    no_no_lockfile: bool,
-    #[arg(long = "storage.tsdb.head-chunks-write-queue-size")]
-    head_chunks_write_queue_size: Option<i64>,
-    #[arg(long = "storage.tsdb.delayed-compaction.max-percent", hide = true)]
-    delayed_compaction_max_percent: Option<usize>,
-    #[arg(long = "storage.tsdb.block-reload-interval", hide = true)]
-    block_reload_interval: Option<Millis>,
-    #[arg(long = "storage.remote.flush-deadline")]
-    remote_flush_deadline: Option<Millis>,
-    #[arg(long = "storage.remote.read-sample-limit")]
-    remote_read_sample_limit: Option<f64>,
-    #[arg(long = "storage.remote.read-concurrent-limit")]
-    remote_read_concurrent_limit: Option<usize>,
-    #[arg(long = "storage.remote.read-max-bytes-in-frame")]
-    remote_read_max_bytes_in_frame: Option<usize>,
-    #[arg(long = "web.search.max-limit")]
-    web_search_max_limit: Option<usize>,
-    #[arg(long = "rules.alert.for-outage-tolerance")]
-    rules_for_outage_tolerance: Option<Millis>,
-    #[arg(long = "rules.alert.for-grace-period")]
-    rules_for_grace_period: Option<Millis>,
-    #[arg(long = "rules.alert.resend-delay")]
-    rules_resend_delay: Option<Millis>,
-    #[arg(long = "rules.max-concurrent-evals")]
-    rules_max_concurrent_evals: Option<usize>,
-    #[arg(long = "scrape.discovery-reload-interval", hide = true)]
-    scrape_discovery_reload_interval: Option<Millis>,
-    #[arg(long = "alertmanager.notification-queue-capacity")]
-    notification_queue_capacity: Option<usize>,
-    #[arg(long = "alertmanager.notification-batch-size")]
-    notification_batch_size: Option<usize>,
-    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown")]
-    drain_notification_queue: bool,
-}
-
-/// A parsed command line: the options, and every flag's value as text.
-#[derive(Clone, Debug)]
-pub struct CommandLine {
-    /// The options.
-    pub options: Options,
-    /// Flag (without dashes) to value, for `/api/v1/status/flags`.
-    pub flags: BTreeMap<String, String>,
-    /// Flags that were given and have no effect.
-    pub without_effect: Vec<String>,
-}
-
-#[derive(clap::Parser)]
-#[command(name = "pharos server")]
-struct Standalone {
-    #[command(flatten)]
-    options: Options,
-}
-
-impl CommandLine {
-    /// Reads the options out of parsed arguments; `command` is the clap command they were parsed by.
-    ///
-    /// # Errors
-    /// Where the matches are of another command.
-    pub fn from_matches(command: &clap::Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let options = Options::from_arg_matches(matches)?;
-        let mut flags = BTreeMap::new();
-        let mut without_effect = Vec::new();
-        for arg in command.get_arguments() {
-            let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
-            if matches!(id, "help" | "version") || matches.try_contains_id(id).is_err() {
-                continue;
-            }
-            let values = matches.get_raw(id).map_or_else(String::new, |values| {
-                values.map(|v| v.to_string_lossy()).collect::<Vec<_>>().join(",")
-            });
-            let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-            if given && arg.get_help_heading() == Some("Taken, but without effect yet") {
-                without_effect.push(format!("--{long}"));
-            }
-            // The negation of a switch is no flag of its own.
-            if !long.starts_with("no-") {
-                flags.insert(long.to_owned(), values);
-            }
-        }
-        options.tell_storage(&mut flags);
-        Ok(CommandLine { options, flags, without_effect })
-    }
-
-    /// Reads a command line of its own, without the program's name.
-    ///
-    /// # Errors
-    /// Where a flag is unknown or its value wrong; the text says which.
-    pub fn parse<S: Into<std::ffi::OsString> + Clone>(
-        args: impl IntoIterator<Item = S>,
-    ) -> Result<Self, clap::Error> {
-        let command = Standalone::command();
-        let program = std::iter::once(std::ffi::OsString::from("pharos server"));
-        let matches =
-            command.clone().try_get_matches_from(program.chain(args.into_iter().map(Into::into)))?;
-        CommandLine::from_matches(&command, &matches)
-    }
-}
-
 impl Options {
-    /// What storage makes of its flags, as other programs read it (Thanos compares the two block durations).
-    fn tell_storage(&self, flags: &mut BTreeMap<String, String>) {
+    /// What flags come to, as other programs read it (Thanos compares the two block durations).
+    fn tell(&self, flags: &mut BTreeMap<String, String>) {
         let durations = crate::storage::options(self, &Default::default());
         let retention = durations.retention;
         let mut tell = |name: &str, value: String| {
-            flags.remove(&format!("no-storage.tsdb.{name}"));
             flags.insert(format!("storage.tsdb.{name}"), value);
         };
         tell("max-block-duration", model::duration::format_ms(durations.max_block_duration()));
         tell("retention.time", retention.time_ms.map_or_else(|| "0s".to_owned(), model::duration::format_ms));
         tell("retention.size", config::Size::from_bytes(retention.bytes.unwrap_or(0)).to_string());
-        tell("wal-compression", (!self.no_wal_compression).to_string());
-        tell("allow-overlapping-compaction", (!self.no_overlapping_compaction).to_string());
-        tell("no-lockfile", self.unused.no_lockfile.to_string());
+        tell("wal-segment-size", config::Size::from_bytes(durations.wal_segment_size).to_string());
+        let prefix = self.route_prefix();
+        flags.insert("web.route-prefix".to_owned(), if prefix.is_empty() { "/".to_owned() } else { prefix });
+    }
+
+    /// Refuses the mode that this server does not have.
+    ///
+    /// # Errors
+    /// Where it is asked for.
+    pub(crate) fn check_mode(&self) -> Result<(), crate::Error> {
+        let why = "Prometheus' agent mode, which only sends samples on, is not there. (`pharos agent` is something else: the metrics of a node.)";
+        if self.agent_mode { Err(crate::Error::Flag { flag: "agent", why: why.to_owned() }) } else { Ok(()) }
     }
 
     /// The prefix of all paths, without a slash at the end: `` or `/prometheus`.
@@ -375,7 +262,7 @@ impl Options {
     /// # Errors
     /// Where the web configuration asks for something, or cannot be read.
     pub(crate) fn check_web_config(&self) -> Result<(), crate::Error> {
-        let Some(path) = &self.unused.web_config_file else { return Ok(()) };
+        let Some(path) = &self.web_config_file else { return Ok(()) };
         let refused = |why| Err(crate::Error::Flag { flag: "web.config.file", why });
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -448,28 +335,5 @@ mod tests {
         assert!(
             line.options.check_web_config().unwrap_err().to_string().contains("cannot read /nowhere/web.yml")
         );
-    }
-
-    #[test]
-    fn flags_are_listed_and_those_without_effect_named() {
-        let line = CommandLine::parse([
-            "--web.enable-lifecycle",
-            "--web.config.file=x",
-            "--web.external-url=http://h/p/",
-        ])
-        .unwrap();
-        assert!(line.options.web_enable_lifecycle);
-        assert_eq!(line.options.route_prefix(), "/p");
-        assert_eq!(line.without_effect, ["--web.config.file"]);
-        assert_eq!(
-            (line.flags["query.timeout"].as_str(), line.flags["web.enable-lifecycle"].as_str()),
-            ("2m", "true")
-        );
-        assert_eq!(line.flags["storage.tsdb.max-block-duration"], "1d12h");
-        assert_eq!(line.flags["storage.tsdb.wal-compression"], "true");
-        assert!(!line.flags.contains_key("no-storage.tsdb.wal-compression"));
-        let line = CommandLine::parse(["--no-storage.tsdb.wal-compression"]).unwrap();
-        assert_eq!(line.flags["storage.tsdb.wal-compression"], "false");
-        assert!(CommandLine::parse(["--no-such-flag"]).is_err());
     }
 }

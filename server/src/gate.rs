@@ -60,8 +60,9 @@ struct Inner {
     /// Full since the measure at this time.
     full: Option<Duration>,
     full_for_large: Option<Duration>,
-    /// With what the head's series will still grow by.
+    /// What was measured last: what there is, and what the head's series will still grow by.
     bytes: usize,
+    growth: usize,
     series: usize,
     logged: Option<(Duration, u64)>,
 }
@@ -73,6 +74,8 @@ pub(crate) struct Standing {
     pub(crate) budget: usize,
     /// Bytes of the head and beside it.
     pub(crate) bytes: usize,
+    /// Bytes that the head's series will still grow by until it is cut: new ones are refused where both together are over the budget.
+    pub(crate) growth: usize,
     /// Times a new series was refused.
     pub(crate) refused: u64,
     /// Whether new ones are refused now.
@@ -126,11 +129,12 @@ impl Gate {
             return false;
         }
         let head = self.sizes.head();
-        let to_come = (head.num_series * self.grown.load(Relaxed)).saturating_sub(head.chunks);
-        inner.bytes = head.total() + to_come + self.sizes.beside();
+        inner.bytes = head.total() + self.sizes.beside();
+        inner.growth = self.growth(&head);
         inner.series = head.num_series;
+        let expected = inner.bytes + inner.growth;
         let each = LARGE_SERIES + self.grown.load(Relaxed);
-        let left = |budget: usize| budget.saturating_sub(inner.bytes).div_ceil(each).min(MOST_AT_ONCE);
+        let left = |budget: usize| budget.saturating_sub(expected).div_ceil(each).min(MOST_AT_ONCE);
         let (all, large) = (left(self.budget), left(self.budget - self.budget / FOR_SMALL));
         inner.full = (all == 0).then_some(now);
         inner.full_for_large = (large == 0).then_some(now);
@@ -138,6 +142,11 @@ impl Gate {
         self.admitted_large.store(large as i64, Relaxed);
         // one of them is let in now
         admitted.fetch_sub(1, Relaxed) > 0
+    }
+
+    /// What the head's series will still grow by.
+    fn growth(&self, head: &tsdb::HeadBytes) -> usize {
+        (head.num_series * self.grown.load(Relaxed)).saturating_sub(head.chunks)
     }
 
     /// Counts a refusal, and says in the log once a minute how many there were.
@@ -152,17 +161,23 @@ impl Gate {
                 refused = refused - before,
                 series = inner.series,
                 bytes = inner.bytes,
+                expected_growth = inner.growth,
                 budget = self.budget,
                 "the head is over its memory budget: new series are refused, known ones go on (--storage.tsdb.memory-budget)"
             );
         }
-        format!("the head has its {} bytes of memory, see --storage.tsdb.memory-budget", self.budget)
+        let Inner { bytes, growth, .. } = *inner;
+        format!(
+            "the head has {bytes} bytes of memory and will grow by {growth} as its series go on, of a budget of {} (see --storage.tsdb.memory-budget)",
+            self.budget
+        )
     }
 
     pub(crate) fn standing(&self) -> Standing {
         let full = self.inner.lock().full_for_large.is_some();
-        let bytes = self.sizes.head().total() + self.sizes.beside();
-        Standing { budget: self.budget, bytes, refused: self.refused.load(Relaxed), full }
+        let head = self.sizes.head();
+        let (bytes, growth) = (head.total() + self.sizes.beside(), self.growth(&head));
+        Standing { budget: self.budget, bytes, growth, refused: self.refused.load(Relaxed), full }
     }
 }
 
@@ -220,7 +235,8 @@ mod tests {
         assert_eq!(w.come(1000, 1), 0, "it is asked once a second");
         w.clock.advance(1000);
         assert_eq!(w.come(1000, 1), 300);
-        assert!(w.gate.refuse().contains("10000000 bytes"));
+        let said = w.gate.refuse();
+        assert!(said.contains("has 10000000 bytes") && said.contains("grow by 0 "), "{said}");
         assert_eq!(w.gate.standing().refused, 1);
         assert_eq!(w.gate.standing().bytes, 10_000_000);
     }
@@ -230,7 +246,17 @@ mod tests {
         let w = World::new(10_000_000);
         // a sample a second, two hours a block: 90 chunks of each
         w.gate.expect(1000, 2 * 60 * 60 * 1000, 120);
-        assert_eq!(w.come(50_000, 1), 10_000_000_usize.div_ceil(900 + 150 + 90 * 60));
+        let series = 10_000_000_usize.div_ceil(900 + 150 + 90 * 60);
+        assert_eq!(w.come(50_000, 1), series);
+        let standing = w.gate.standing();
+        assert_eq!((standing.bytes, standing.growth), (series * 1000, series * (150 + 90 * 60 - 100)));
+        assert!(standing.bytes < standing.budget && standing.bytes + standing.growth >= standing.budget);
+        let said = w.gate.refuse();
+        assert!(
+            said.contains(&format!("has {} bytes", standing.bytes))
+                && said.contains(&format!("grow by {} ", standing.growth)),
+            "{said}"
+        );
     }
 
     #[test]

@@ -92,14 +92,22 @@ pub async fn start(
     clock: SharedClock,
     supervisor: &mut Supervisor,
 ) -> Result<Vec<std::net::SocketAddr>, Error> {
-    let CommandLine { options, flags, without_effect } = line;
+    let CommandLine { options, mut flags, without_effect } = line;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        revision = api::REVISION,
+        prometheus_api = api::COMPATIBLE_VERSION,
+        "starting"
+    );
     for flag in without_effect {
         tracing::warn!(flag, "this flag has no effect yet");
     }
+    options.check_mode()?;
     options.check_web_config()?;
     features::report(&options.enable_feature);
     let features = features::Features::of(&options.enable_feature);
     let budgets = budget::Budgets::new(&options, budget::memory());
+    budgets.tell(&mut flags);
     let cors_origin = model::regex::Regex::new(&options.web_cors_origin)
         .map_err(|e| Error::Flag { flag: "web.cors.origin", why: e.to_string() })?;
 
@@ -108,7 +116,9 @@ pub async fn start(
     let web = supervisor.stage("web", Duration::from_secs(10));
     let storage_stage = supervisor.stage("storage", Duration::from_secs(60));
 
+    budgets.report();
     let first = reload::load(&source, clock.now_ms()).map_err(Error::Config)?;
+    tracing::info!(filename = %source, jobs = first.config().scrape_configs.len(), "read the configuration");
     let mut listeners = Vec::new();
     for address in &options.web_listen_address {
         listeners.push(runtime::http::bind(address).await?);
@@ -119,6 +129,13 @@ pub async fn start(
         storage::options(&options, &first.config().storage),
         clock.clone(),
     )?;
+    tracing::info!(
+        dir = %options.storage_path.display(),
+        blocks = db.blocks().len(),
+        retention = storage::retention_text(&db.retention()),
+        clean_start = db.metrics().clean_start.load(std::sync::atomic::Ordering::Relaxed),
+        "opened the storage"
+    );
     let engine = Arc::new(promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: options.query_lookback_delta.0,
         max_samples: options.query_max_samples,
@@ -145,7 +162,13 @@ pub async fn start(
         query_slots: Arc::new(Semaphore::new(options.query_max_concurrency.max(1))),
         metrics: metrics::Metrics::register(
             &registry,
-            &metrics::Parts { db: &db, gate: &gate, bodies: &bodies, engine: &engine },
+            &metrics::Parts {
+                db: &db,
+                gate: &gate,
+                bodies: &bodies,
+                engine: &engine,
+                most_queries: options.query_max_concurrency.max(1),
+            },
             &clock,
         ),
         options,
@@ -182,7 +205,11 @@ pub async fn start(
         ))),
     };
     for listener in listeners {
-        addresses.extend(listener.local_addr());
+        let address = listener.local_addr();
+        if let Ok(address) = address {
+            tracing::info!(%address, prefix = state.options.route_prefix(), "listening");
+        }
+        addresses.extend(address);
         let (router, stop, limits) = (web::router(state.clone()), web.token(), limits.clone());
         web.essential("http", async move {
             if let Err(error) = runtime::http::serve_within(listener, router, stop, limits).await {

@@ -14,6 +14,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) gate: &'a Arc<Gate>,
     pub(crate) bodies: &'a Room,
     pub(crate) engine: &'a Arc<promql::Engine>,
+    pub(crate) most_queries: usize,
 }
 
 /// Metrics that handlers change.
@@ -32,9 +33,14 @@ impl Metrics {
                 "A metric with a constant '1' value labeled by version and revision of the build.",
                 &["version", "revision"],
             )
-            .with(&[crate::api::COMPATIBLE_VERSION, option_env!("PHAROS_REVISION").unwrap_or("unknown")])
+            .with(&[crate::api::COMPATIBLE_VERSION, crate::api::REVISION])
             .set(1.0);
         storage::register(registry, parts.db, clock);
+        // it can be asked once it is
+        registry.gauge("prometheus_ready", "Whether the server is ready.").set(1.0);
+        registry
+            .gauge("prometheus_engine_queries_concurrent_max", "Most queries at once.")
+            .set(parts.most_queries as f64);
         memory(registry, parts);
         Metrics {
             remote_write_requests: registry
@@ -64,7 +70,12 @@ const MEMORY: &[(&str, &str, Memory)] = &[
     ("pharos_tsdb_head_memory_bytes", "Memory of the head, and of what is remembered of its series.", |s| {
         s.bytes as f64
     }),
-    ("pharos_tsdb_head_memory_budget_bytes", "What that may be; 0: no bound.", |s| s.budget as f64),
+    (
+        "pharos_tsdb_head_memory_expected_growth_bytes",
+        "What the head's series will still grow by: new ones are refused where this and the former are over the budget.",
+        |s| s.growth as f64,
+    ),
+    ("pharos_tsdb_head_memory_budget_bytes", "What both may be; 0: no bound.", |s| s.budget as f64),
     (
         "pharos_tsdb_head_memory_exceeded",
         "Whether new series are refused, as the head is over its budget.",

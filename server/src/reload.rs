@@ -31,6 +31,18 @@ impl ConfigSource {
     }
 }
 
+impl std::fmt::Display for ConfigSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ConfigSource::File(path) => path.display().fmt(f),
+            ConfigSource::Inline(_) => f.write_str(BUILT_IN),
+        }
+    }
+}
+
+/// What stands in the place of a file's name.
+const BUILT_IN: &str = "built-in configuration";
+
 /// The configuration in force.
 #[derive(Default)]
 pub(crate) struct Loaded {
@@ -63,7 +75,7 @@ const MAX_CONFIG_BYTES: u64 = 256 << 20;
 /// Reads and parses.
 pub(crate) fn load(source: &ConfigSource, now_ms: i64) -> Result<Prepared, String> {
     let (text, name) = match source {
-        ConfigSource::Inline(text) => (text.clone(), "built-in configuration".to_owned()),
+        ConfigSource::Inline(text) => (text.clone(), BUILT_IN.to_owned()),
         ConfigSource::File(path) => (read(path)?, path.display().to_string()),
     };
     parse(&text, &name, source.dir(), now_ms)

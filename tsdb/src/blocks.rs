@@ -16,8 +16,8 @@ use crate::stats::Metrics;
 /// What a block's file of deletions is called.
 const TOMBSTONES: &str = "tombstones";
 
-/// Opens all blocks of a directory, by their first time. A damaged block is set aside, one that cannot be read is left
-/// alone; both are logged and counted. What an interrupted compaction or removal left is removed: half-written blocks, and
+/// Opens all blocks of a directory, by their first time. A damaged block is set aside, and what has a block's name and is none; one that
+/// cannot be read is left alone; all are logged and counted. What an interrupted compaction or removal left is removed: half-written blocks, and
 /// blocks of which another one was made, damaged or not.
 pub(crate) fn open_all(
     disk: &Arc<dyn Disk>,
@@ -25,6 +25,7 @@ pub(crate) fn open_all(
     metrics: &Metrics,
 ) -> Result<Vec<Arc<Block>>, Error> {
     or_without(block::remove_leftovers(&**disk, dir), "remove unfinished blocks");
+    set_impostors_aside(&**disk, dir, metrics);
     let dirs = block::list(&**disk, dir)?;
     for (_, dir) in &dirs {
         if let Err(error) = remove_half_written(&**disk, dir) {
@@ -49,11 +50,8 @@ pub(crate) fn open_all(
         }
         metrics.blocks_damaged.fetch_add(1, Relaxed);
         tracing::error!(%error, block = %dir.display(), "cannot open a block: its samples are missing");
-        if matches!(error, block::Error::Corrupt { .. }) {
-            match block::set_aside(&**disk, dir) {
-                Ok(aside) => tracing::error!(aside = %aside.display(), "set a damaged block aside"),
-                Err(error) => tracing::error!(%error, "cannot set a damaged block aside"),
-            }
+        if error.is_damage() {
+            set_aside(&**disk, dir);
         }
     }
     let is_done = |b: &Block| b.meta().compaction.deletable || replaced.contains(&b.meta().ulid);
@@ -63,6 +61,22 @@ pub(crate) fn open_all(
     blocks.retain(|b| !is_done(b));
     blocks.sort_by_key(|b| (b.meta().min_time, b.meta().ulid));
     Ok(blocks)
+}
+
+fn set_aside(disk: &dyn Disk, dir: &Path) {
+    match block::set_aside(disk, dir) {
+        Ok(aside) => tracing::error!(aside = %aside.display(), "set a damaged block aside"),
+        Err(error) => tracing::error!(%error, "cannot set a damaged block aside"),
+    }
+}
+
+/// Sets aside what is no directory where a block belongs.
+fn set_impostors_aside(disk: &dyn Disk, dir: &Path, metrics: &Metrics) {
+    for (_, path) in or_without(block::list_impostors(disk, dir), "look for what only has a block's name") {
+        metrics.blocks_damaged.fetch_add(1, Relaxed);
+        tracing::error!(block = %path.display(), "this is no block but has the name of one: it is no directory");
+        set_aside(disk, &path);
+    }
 }
 
 /// Opens a block. Tombstones that are damaged or cannot be read are set aside, beside the block: all it holds can be read then, what was

@@ -59,7 +59,7 @@ pub(crate) struct Inner {
 pub struct Db {
     inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    _lock: Box<dyn disk::Lock>,
+    lock: Box<dyn disk::Lock>,
 }
 
 impl Db {
@@ -94,6 +94,7 @@ impl Db {
         let path = dir.join("lock");
         let lock = disk.lock(&path)?.ok_or(Error::Locked { path })?;
         let metrics = Arc::new(Metrics::default());
+        metrics.clean_start.store(!lock.was_left_behind(), Relaxed);
         metrics.reloads.fetch_add(1, Relaxed); // of the blocks, just below
         start::or_without(crate::snapshot::remove_leftovers(&*disk, dir), "remove unfinished snapshots");
         let blocks = crate::blocks::open_all(&disk, dir, &metrics)?;
@@ -121,9 +122,9 @@ impl Db {
             stopping: Mutex::new(false),
             wake: Condvar::new(),
         });
-        let db = Db { inner, threads: Mutex::default(), _lock: lock };
+        let db = Db { inner, threads: Mutex::default(), lock };
         if db.inner.options.background {
-            db.start_thread("tsdb-replay", |inner| replay::run(&inner.head))?;
+            db.start_thread("tsdb-replay", Inner::replay)?;
             db.start_thread("tsdb-sync", Inner::sync_loop)?;
             db.start_thread("tsdb-maintain", Inner::maintain_loop)?;
         }
@@ -195,6 +196,11 @@ impl Db {
         self.inner.head.sync_shared()
     }
 
+    /// How the log is compressed.
+    pub fn wal_compression(&self) -> crate::wal::Compression {
+        self.inner.options.wal_compression
+    }
+
     /// Where it is.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
@@ -221,7 +227,7 @@ impl Db {
         self.inner.head.close_ended();
     }
 
-    /// Ends the background work, then makes all durable. With [`Options::memory_snapshot`] it leaves a snapshot of the memory; where that
+    /// Ends the background work, then makes all durable, and takes the lock's file away. With [`Options::memory_snapshot`] it leaves a snapshot of the memory; where that
     /// cannot be written, that is logged, and the next start replays the log.
     ///
     /// # Errors
@@ -233,6 +239,12 @@ impl Db {
             && let Err(error) = self.inner.head.write_memory_snapshot()
         {
             tracing::warn!(%error, "cannot write a snapshot of the memory: the next start replays the log");
+        }
+        match self.lock.remove_file() {
+            Err(error) if !error.is_not_found() => {
+                tracing::warn!(%error, "cannot take the lock's file away: the next start takes this for a crash");
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -275,6 +287,16 @@ impl Inner {
 
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.lock()
+    }
+
+    fn replay(&self) {
+        replay::run(&self.head);
+        if self.head.replay.is_done() {
+            let (metrics, series) = (&self.head.metrics, self.head.index.read().ids().len());
+            let (samples, seconds) = (metrics.samples_replayed.load(Relaxed), metrics.replay_seconds.get());
+            let snapshot = metrics.snapshots_used.load(Relaxed) > 0;
+            tracing::info!(seconds, series, samples, snapshot, "replayed the log of the runs before");
+        }
     }
 
     fn sync_loop(&self) {

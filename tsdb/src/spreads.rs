@@ -51,6 +51,8 @@ pub struct Spreads {
     pub tombstone_cleanup_seconds: Histogram,
     /// How long syncing the log took.
     pub wal_fsync_seconds: Summary,
+    /// How long syncing the log of samples that came out of order took.
+    pub wbl_fsync_seconds: Summary,
     /// How long it took to replace segments of the log by a checkpoint.
     pub wal_truncate_seconds: Summary,
     /// How long it took a range of samples to leave the head.
@@ -67,6 +69,7 @@ impl Default for Spreads {
             late_seconds: Histogram::new(LATE_SECONDS),
             tombstone_cleanup_seconds: Histogram::new(&[]),
             wal_fsync_seconds: Summary::new(&[0.5, 0.9, 0.99]),
+            wbl_fsync_seconds: Summary::new(&[0.5, 0.9, 0.99]),
             wal_truncate_seconds: Summary::new(&[]),
             head_gc_seconds: Summary::new(&[]),
         }

@@ -1,8 +1,8 @@
 //! What the database says of itself: counters, and the cardinality of the head.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use runtime::metrics::Value;
 
@@ -32,12 +32,24 @@ pub struct Metrics {
     pub spreads: Spreads,
     /// What was written to the log of samples that came in order.
     pub wal: Arc<WalCounters>,
+    /// What was written to the log of samples that came out of order.
+    pub wbl: Arc<WalCounters>,
+    /// Times that log was to be truncated.
+    pub wbl_truncations: AtomicU64,
+    /// Times that failed.
+    pub wbl_truncations_failed: AtomicU64,
+    /// Whether no lock of an earlier process stood in the directory: it had come to its end.
+    pub clean_start: AtomicBool,
     /// Seconds that replaying the log took; 0 until that is done.
     pub replay_seconds: Value,
     /// Batches that are open now.
     pub active_appenders: AtomicU64,
     /// Blocks that are being written now.
     pub blocks_in_writing: AtomicU64,
+    /// Chunks that left the head.
+    pub chunks_removed: AtomicU64,
+    /// Most chunks that were known to have been made: those that left and those that were there.
+    chunks_created: AtomicU64,
     /// Chunks moved from memory to head chunk files.
     pub chunks_mapped: AtomicU64,
     /// Samples made visible.
@@ -127,6 +139,10 @@ pub struct Sizes {
     pub head_series: u64,
     /// Chunks in the head.
     pub head_chunks: u64,
+    /// Chunks made in the head, replayed ones included. While some leave it may lag behind, but never goes back.
+    pub head_chunks_created: u64,
+    /// Chunks that left the head.
+    pub head_chunks_removed: u64,
     /// Oldest time in the head, milliseconds; none where it is empty.
     pub head_min_time: Option<i64>,
     /// Newest time in the head, milliseconds; none where it is empty.
@@ -147,6 +163,10 @@ pub struct Sizes {
     pub oldest_seen: u64,
     /// Bytes of the log, checkpoints included.
     pub wal_bytes: u64,
+    /// Bytes of the log of samples that came out of order.
+    pub wbl_bytes: u64,
+    /// The segment of that log that is being written.
+    pub wbl_segment: u32,
     /// The segment of the log that is being written.
     pub wal_segment: u32,
     /// Bytes of the head chunk files.
@@ -302,20 +322,27 @@ impl Db {
         let head = self.head();
         let blocks = self.inner().blocks.load();
         let times = head.times();
+        // First: what leaves while the others are counted is missing once, and never there twice.
+        let head_chunks_removed = head.metrics.chunks_removed.load(Relaxed);
         let (head_chunks, stale_series) = head.num_chunks_and_stale();
+        let made = head_chunks_removed + head_chunks;
+        let head_chunks_created = head.metrics.chunks_created.fetch_max(made, Relaxed).max(made);
         let (commits, oldest_seen) = head.watermarks();
         // each lock is given back before the next is taken: a reader that waits behind a writer must not be one already
         let head_series = head.index.read().len() as u64;
         let head_chunk_bytes = head.chunks.lock().size();
-        let (segment_bytes, wal_segment) = {
+        let (segment_bytes, wal_segment, wbl_bytes, wbl_segment) = {
             let log = head.log.lock();
-            (log.wal.size(), log.wal.last_segment())
+            let late = log.wbl.as_ref().map_or((0, 0), |wbl| (wbl.size(), wbl.last_segment()));
+            (log.wal.size(), log.wal.last_segment(), late.0, late.1)
         };
         // With checkpoints, which only the directory tells; where it cannot be read, the segments are better than nothing.
         let wal_bytes = self.inner().log_bytes().unwrap_or(segment_bytes);
         Sizes {
             head_series,
             head_chunks,
+            head_chunks_created,
+            head_chunks_removed,
             stale_series,
             commits,
             oldest_seen,
@@ -327,6 +354,8 @@ impl Db {
             symbol_bytes: blocks.iter().map(|b| b.symbol_table_size() as u64).sum(),
             wal_bytes,
             wal_segment,
+            wbl_bytes,
+            wbl_segment,
             head_chunk_bytes,
             ..head.exemplars.sizes()
         }

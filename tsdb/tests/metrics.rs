@@ -199,3 +199,62 @@ fn what_takes_time_is_timed() {
     assert!(db.metrics().replay_seconds.get() > 0.0);
     assert!(disk.exists(Path::new(DIR)));
 }
+
+#[test]
+fn the_log_of_late_samples_counts_for_itself() {
+    let disk = SimDisk::new(1);
+    let options = Options { out_of_order_window_ms: 10 * RANGE, ..options() };
+    let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), options, ManualClock::at(START)).unwrap();
+    db.replay();
+    append(&db, 0..1).unwrap();
+    append(&db, 50..51).unwrap();
+    let written = |counters: &tsdb::wal::WalCounters| {
+        (counters.parts.load(SeqCst), counters.part_bytes.load(SeqCst), counters.page_flushes.load(SeqCst))
+    };
+    let metrics = db.metrics();
+    assert_eq!((written(&metrics.wbl), db.sizes().wbl_bytes), ((0, 0, 0), 0), "nothing came late yet");
+    let before = written(&metrics.wal);
+    append(&db, 20..21).unwrap();
+    let (parts, bytes, flushes) = written(&metrics.wbl);
+    assert!(parts > 0 && bytes > SERIES as u64 && flushes > 0);
+    assert_eq!(db.sizes().wbl_bytes, bytes);
+    assert_eq!(written(&metrics.wal), before, "the other log has none of it");
+    db.sync().unwrap();
+    assert_eq!(metrics.spreads.wbl_fsync_seconds.count(), 1);
+    append(&db, 100..300).unwrap();
+    db.maintain().unwrap();
+    assert_eq!((metrics.wbl_truncations.load(SeqCst), metrics.wbl_truncations_failed.load(SeqCst)), (1, 0));
+    assert!(db.sizes().wbl_segment > 0);
+}
+
+#[test]
+fn chunks_of_the_head_are_counted_when_they_come_and_when_they_leave() {
+    let disk = SimDisk::new(1);
+    let late = Options { out_of_order_window_ms: 10 * RANGE, ..options() };
+    let open = || {
+        let clock = ManualClock::at(START);
+        let db = Db::open_on(Arc::new(disk.clone()), Path::new(DIR), late.clone(), clock).unwrap();
+        db.replay();
+        db
+    };
+    let db = open();
+    // chunks of twenty samples: one a series each 20 seconds
+    append(&db, 0..50).unwrap();
+    let counts = |db: &Db| {
+        let sizes = db.sizes();
+        assert_eq!(sizes.head_chunks_created - sizes.head_chunks_removed, sizes.head_chunks);
+        (sizes.head_chunks_created / SERIES as u64, sizes.head_chunks_removed / SERIES as u64)
+    };
+    assert_eq!(counts(&db), (3, 0));
+    append(&db, 140..150).unwrap();
+    append(&db, 100..110).unwrap(); // late
+    assert_eq!(counts(&db), (5, 0));
+    db.maintain().unwrap();
+    assert_eq!(counts(&db), (5, 4), "the first minute is in a block, and so is what came late");
+    append(&db, 400..410).unwrap();
+    db.maintain().unwrap();
+    assert_eq!(counts(&db), (6, 5));
+    drop(db);
+    disk.restart(Loss::Nothing);
+    assert_eq!(counts(&open()), (1, 0), "made anew of the log");
+}

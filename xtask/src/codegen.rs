@@ -53,7 +53,6 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 mod tests {
     #[test]
     fn generated_files_are_up_to_date() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        super::check(root).unwrap();
+        super::check(&crate::root().unwrap()).unwrap();
     }
 }

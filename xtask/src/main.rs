@@ -3,8 +3,8 @@
 mod codegen;
 mod tidy;
 
-use anyhow::{Result, bail};
-use std::path::Path;
+use anyhow::{Context as _, Result, bail};
+use std::path::PathBuf;
 
 const USAGE: &str = "usage: cargo xtask codegen [--check] | tidy";
 
@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = &root()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["codegen"] => codegen::write(root),
@@ -27,4 +27,11 @@ fn run() -> Result<()> {
         ["tidy"] => tidy::check(root),
         _ => bail!("{USAGE}"),
     }
+}
+
+/// The checkout that it is run in, from whatever folder of it: not the one that it was built from, as several may share a target directory.
+fn root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the working directory")?;
+    let root = here.ancestors().find(|dir| dir.join("xtask/Cargo.toml").is_file());
+    root.map(PathBuf::from).with_context(|| format!("{} is no checkout of the project", here.display()))
 }

@@ -172,7 +172,7 @@ impl ScrapeConfig {
         nonzero(self.scrape_timeout).unwrap_or(inherited)
     }
 
-    fn limits(&self, global: &GlobalConfig) -> ScrapeLimits {
+    pub(super) fn limits(&self, global: &GlobalConfig) -> ScrapeLimits {
         let of = |own: Option<u64>, global: Option<u64>| own.filter(|v| *v != 0).or(global).unwrap_or(0);
         let bytes = |size: Option<Size>| size.map(Size::as_bytes);
         ScrapeLimits {
@@ -257,53 +257,5 @@ impl Config {
                 .map_err(|p| Problem::new(format!("scrape_configs[{i}].{}", p.path), p.message))
         });
         jobs.collect()
-    }
-
-    /// The configuration with the defaults that Prometheus shows at `/api/v1/status/config`.
-    pub fn resolved(&self) -> Config {
-        let mut resolved = self.clone();
-        let global = &mut resolved.global;
-        global.scrape_interval = Some(self.global.effective_scrape_interval());
-        global.scrape_timeout = Some(self.global.effective_scrape_timeout());
-        global.evaluation_interval = Some(self.global.effective_evaluation_interval());
-        global.scrape_protocols = ScrapeConfig::default().effective_protocols(&self.global);
-        for scrape in &mut resolved.scrape_configs {
-            scrape.fill(&self.global);
-        }
-        resolved
-    }
-}
-
-impl ScrapeConfig {
-    fn fill(&mut self, global: &GlobalConfig) {
-        self.scrape_interval = Some(self.effective_interval(global));
-        self.scrape_timeout = Some(self.effective_timeout(global));
-        self.scrape_protocols = self.effective_protocols(global);
-        self.metric_name_escaping_scheme = Some(self.effective_escaping(global));
-        self.honor_timestamps.get_or_insert(true);
-        self.track_timestamps_staleness.get_or_insert(false);
-        self.scrape_native_histograms =
-            self.scrape_native_histograms.or(global.scrape_native_histograms).or(Some(false));
-        self.always_scrape_classic_histograms =
-            self.always_scrape_classic_histograms.or(global.always_scrape_classic_histograms).or(Some(false));
-        self.convert_classic_histograms_to_nhcb = self
-            .convert_classic_histograms_to_nhcb
-            .or(global.convert_classic_histograms_to_nhcb)
-            .or(Some(false));
-        self.metrics_path.get_or_insert_with(|| "/metrics".to_owned());
-        self.scheme.get_or_insert_with(|| "http".to_owned());
-        self.enable_compression.get_or_insert(true);
-        self.http.follow_redirects.get_or_insert(true);
-        self.http.enable_http2.get_or_insert(true);
-        for rule in self.relabel_configs.iter_mut().chain(&mut self.metric_relabel_configs) {
-            rule.fill();
-        }
-        for kubernetes in &mut self.sd.kubernetes_sd_configs {
-            kubernetes.http.follow_redirects.get_or_insert(true);
-            kubernetes.http.enable_http2.get_or_insert(true);
-        }
-        for file in &mut self.sd.file_sd_configs {
-            file.refresh_interval.get_or_insert(DEFAULT_FILE_REFRESH);
-        }
     }
 }

@@ -11,6 +11,7 @@ mod job;
 mod paths;
 mod relabel;
 mod remote;
+mod resolved;
 mod scrape;
 mod storage;
 

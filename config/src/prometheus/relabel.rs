@@ -44,17 +44,6 @@ impl RelabelConfig {
     }
 }
 
-impl RelabelConfig {
-    /// Fills in the defaults.
-    pub(super) fn fill(&mut self) {
-        let defaults = model::relabel::Rule::default();
-        self.separator.get_or_insert(defaults.separator);
-        self.regex.get_or_insert(defaults.regex);
-        self.replacement.get_or_insert(defaults.replacement);
-        self.action.get_or_insert(defaults.action);
-    }
-}
-
 /// Nothing after `regex:` is the empty expression, not the default one; nothing after `action:` is no action.
 fn empty_is_set<'de, D: serde::Deserializer<'de>, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

@@ -66,6 +66,14 @@ impl Server {
         self.address.set_port(port.parse().unwrap());
     }
 
+    /// A line of the log that contains a text, be it there already.
+    pub fn find_in_log(&mut self, text: &str) -> String {
+        match self.seen.lines().find(|line| line.contains(text)) {
+            Some(line) => line.to_owned(),
+            None => self.wait_for_log(text),
+        }
+    }
+
     /// The next line of the log that contains a text.
     pub fn wait_for_log(&mut self, text: &str) -> String {
         loop {

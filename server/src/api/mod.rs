@@ -15,7 +15,7 @@ mod targets;
 mod write;
 
 pub(crate) use error::{ApiError, ErrorType};
-pub(crate) use status::{COMPATIBLE_VERSION, build};
+pub(crate) use status::{COMPATIBLE_VERSION, REVISION, build};
 pub(crate) use write::RefCache;
 
 use crate::State;

@@ -12,9 +12,23 @@ use std::sync::atomic::Ordering;
 /// The version of Prometheus whose interface this is, with our own as build metadata: clients choose features by it.
 pub(crate) const COMPATIBLE_VERSION: &str = concat!("3.14.0+pharos.", env!("CARGO_PKG_VERSION"));
 
-/// `GET /api/v1/status/config`: the configuration in force, secrets hidden.
+/// The commit that this was built from, where the build was told.
+pub(crate) const REVISION: &str = match option_env!("PHAROS_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// `GET /api/v1/status/config`: the configuration in force with its defaults, secrets hidden.
 pub(super) async fn config(Shared(state): Shared<Arc<State>>) -> ApiResult {
-    Success::json(&json!({ "yaml": state.config.load().config.to_yaml_redacted() }))
+    let mut config = state.config.load().config.resolved();
+    let retention = crate::storage::retention(&state.options, &config.storage);
+    let tsdb = config.storage.tsdb.get_or_insert_default();
+    tsdb.retention = Some(config::prometheus::RetentionConfig {
+        time: retention.time_ms.map(config::Duration::from_ms),
+        size: retention.bytes.map(config::Size::from_bytes),
+        percentage: retention.percentage,
+    });
+    Success::json(&json!({ "yaml": config.to_yaml_redacted() }))
 }
 
 /// `GET /api/v1/status/flags`.
@@ -26,7 +40,7 @@ pub(super) async fn flags(Shared(state): Shared<Arc<State>>) -> ApiResult {
 pub(crate) fn build() -> serde_json::Value {
     json!({
         "version": COMPATIBLE_VERSION,
-        "revision": option_env!("PHAROS_REVISION").unwrap_or("unknown"),
+        "revision": REVISION,
         "branch": "",
         "buildUser": "",
         "buildDate": "",
@@ -88,6 +102,7 @@ pub(super) async fn tsdb(Shared(state): Shared<Arc<State>>, params: Params) -> A
         },
         "headMemory": {
             "bytes": memory.bytes,
+            "expectedGrowthBytes": memory.growth,
             "budgetBytes": memory.budget,
             "refusesNewSeries": memory.full,
             "seriesRefused": memory.refused,

@@ -16,6 +16,8 @@ enum Source {
     Gauge(fn(&tsdb::Metrics) -> f64),
     /// Asked for together, as counting goes over all series.
     Size(fn(&tsdb::Sizes) -> f64),
+    /// Those that only grow.
+    SizeCounter(fn(&tsdb::Sizes) -> u64),
     Limit(fn(&tsdb::Retention) -> f64),
     Histogram(fn(&tsdb::Spreads) -> &Histogram),
     Summary(fn(&tsdb::Spreads) -> &Summary),
@@ -39,6 +41,7 @@ fn get(counter: &AtomicU64) -> u64 {
 /// Name, help, source.
 #[rustfmt::skip]
 const FIGURES: &[(&str, &str, Source)] = &[
+    ("prometheus_tsdb_clean_start", "Whether the process before came to its end: 1, or 0 where it left its lock.", Gauge(|m| f64::from(u8::from(m.clean_start.load(Ordering::Relaxed))))),
     // the head
     ("prometheus_tsdb_head_series", "Total number of series in the head.", Size(|s| s.head_series as f64)),
     ("prometheus_tsdb_head_stale_series", "Series in the head that ended with a staleness mark.", Size(|s| s.stale_series as f64)),
@@ -48,6 +51,8 @@ const FIGURES: &[(&str, &str, Source)] = &[
     ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", Size(|s| newest(s.head_max_time))),
     ("prometheus_tsdb_head_max_time_seconds", "Newest time in the head, in seconds.", Size(|s| newest(s.head_max_time) / 1000.0)),
     ("prometheus_tsdb_head_chunks_storage_size_bytes", "Bytes of the head chunk files.", Size(|s| s.head_chunk_bytes as f64)),
+    ("prometheus_tsdb_head_chunks_created_total", "Chunks made in the head.", Source::SizeCounter(|s| s.head_chunks_created)),
+    ("prometheus_tsdb_head_chunks_removed_total", "Chunks that left the head.", Source::SizeCounter(|s| s.head_chunks_removed)),
     ("prometheus_tsdb_head_series_created_total", "Total number of series created in the head.", Counter(|m| get(&m.series_created))),
     ("prometheus_tsdb_head_series_removed_total", "Total number of series removed in the head.", Counter(|m| get(&m.series_removed))),
     ("prometheus_tsdb_head_active_appenders", "Batches that are open.", Gauge(|m| get(&m.active_appenders) as f64)),
@@ -94,6 +99,16 @@ const FIGURES: &[(&str, &str, Source)] = &[
     ("prometheus_tsdb_checkpoint_creations_failed_total", "Checkpoints that could not be written.", Counter(|m| get(&m.checkpoints_failed))),
     ("prometheus_tsdb_checkpoint_deletions_total", "Times older checkpoints were to be removed.", Counter(|m| get(&m.checkpoint_deletions))),
     ("prometheus_tsdb_checkpoint_deletions_failed_total", "Times that failed.", Counter(|m| get(&m.checkpoint_deletions_failed))),
+    // the log of samples that came out of order
+    ("prometheus_tsdb_out_of_order_wbl_fsync_duration_seconds", "How long syncing the log of out-of-order samples took.", Source::Summary(|s| &s.wbl_fsync_seconds)),
+    ("prometheus_tsdb_out_of_order_wbl_page_flushes_total", "Pages of that log written to, in whole or in part.", Counter(|m| get(&m.wbl.page_flushes))),
+    ("prometheus_tsdb_out_of_order_wbl_completed_pages_total", "Pages of that log that are full.", Counter(|m| get(&m.wbl.completed_pages))),
+    ("prometheus_tsdb_out_of_order_wbl_record_part_writes_total", "Pieces of records written to that log.", Counter(|m| get(&m.wbl.parts))),
+    ("prometheus_tsdb_out_of_order_wbl_record_parts_bytes_written_total", "Bytes of them, with headers.", Counter(|m| get(&m.wbl.part_bytes))),
+    ("prometheus_tsdb_out_of_order_wbl_truncations_total", "Times segments of that log were to be dropped.", Counter(|m| get(&m.wbl_truncations))),
+    ("prometheus_tsdb_out_of_order_wbl_truncations_failed_total", "Times that failed.", Counter(|m| get(&m.wbl_truncations_failed))),
+    ("prometheus_tsdb_out_of_order_wbl_segment_current", "The segment of that log that is being written.", Size(|s| f64::from(s.wbl_segment))),
+    ("prometheus_tsdb_out_of_order_wbl_storage_size_bytes", "Bytes of that log.", Size(|s| s.wbl_bytes as f64)),
     // blocks
     ("prometheus_tsdb_blocks_loaded", "Number of blocks.", Size(|s| s.blocks as f64)),
     ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", Size(|s| s.block_bytes as f64)),
@@ -127,6 +142,13 @@ const SIZES_STAY: Duration = Duration::from_millis(500);
 
 /// Registers all.
 pub(super) fn register(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedClock) {
+    let (log, compression) = (db.clone(), db.wal_compression().as_str());
+    registry.counters_fn(
+        "prometheus_tsdb_wal_record_bytes_saved_total",
+        "Bytes that compressing records of the log has spared.",
+        "compression",
+        move || [(compression, get(&log.metrics().wal.saved_bytes) as f64)],
+    );
     let last: Arc<Mutex<Option<(Duration, tsdb::Sizes)>>> = Arc::default();
     for (name, help, source) in FIGURES {
         let db = db.clone();
@@ -146,6 +168,11 @@ pub(super) fn register(registry: &Registry, db: &Arc<tsdb::Db>, clock: &SharedCl
                 let all = get(all(db.metrics()));
                 [("float", all.saturating_sub(histograms) as f64), ("histogram", histograms as f64)]
             }),
+            Source::SizeCounter(count) => {
+                let (last, clock) = (last.clone(), clock.clone());
+                let now = move || count(&sizes(&db, &mut last.lock(), &*clock)) as f64;
+                registry.counter_fn(name, help, now);
+            }
             Size(size) => {
                 let (last, clock) = (last.clone(), clock.clone());
                 registry.gauge_fn(name, help, move || size(&sizes(&db, &mut last.lock(), &*clock)));

@@ -432,9 +432,11 @@ impl Disk for SimDisk {
             };
             let entry = |(name, inode): (&String, &Inode)| match state.nodes.get(*inode) {
                 Some(Node::File(file)) => {
-                    Some(Entry { name: name.clone(), is_dir: false, len: file.len() as u64 })
+                    Some(Entry { name: name.clone(), is_dir: false, is_other: false, len: file.len() as u64 })
                 }
-                Some(Node::Dir(_)) => Some(Entry { name: name.clone(), is_dir: true, len: 0 }),
+                Some(Node::Dir(_)) => {
+                    Some(Entry { name: name.clone(), is_dir: true, is_other: false, len: 0 })
+                }
                 None => None,
             };
             Ok(node.present.iter().filter_map(entry).collect())
@@ -473,7 +475,8 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
-        if !self.exists(path) {
+        let was_left_behind = self.exists(path);
+        if !was_left_behind {
             match self.create(path) {
                 Err(e) if !e.is_full() => return Err(e),
                 _ => {} // the directory is enough
@@ -483,7 +486,12 @@ impl Disk for SimDisk {
         if !state.locks.insert(path.to_owned()) {
             return Ok(None);
         }
-        Ok(Some(Box::new(SimLock { disk: self.clone(), path: path.to_owned(), life: state.life })))
+        Ok(Some(Box::new(SimLock {
+            disk: self.clone(),
+            path: path.to_owned(),
+            life: state.life,
+            was_left_behind,
+        })))
     }
 
     fn random(&self) -> u64 {
@@ -496,9 +504,18 @@ struct SimLock {
     disk: SimDisk,
     path: PathBuf,
     life: u64,
+    was_left_behind: bool,
 }
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn was_left_behind(&self) -> bool {
+        self.was_left_behind
+    }
+
+    fn remove_file(&self) -> Result<(), Error> {
+        if self.disk.exists(&self.path) { self.disk.remove_file(&self.path) } else { Ok(()) }
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {

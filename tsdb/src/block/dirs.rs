@@ -6,21 +6,34 @@ use ulid::Ulid;
 
 use super::Error;
 use super::write::CREATION_SUFFIX;
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, Entry};
 
 /// What a block's directory is called while it is removed: a crash meanwhile leaves no half block.
 const DELETION_SUFFIX: &str = ".tmp-for-deletion";
 
 /// The blocks' directories: those whose names are ULIDs, oldest name first. A missing directory has none.
 pub fn list(disk: &dyn Disk, data_dir: &Path) -> Result<Vec<(Ulid, PathBuf)>, Error> {
+    named(disk, data_dir, |entry| entry.is_dir)
+}
+
+/// What has a block's name and is no directory: plain files, links that lead nowhere or in a circle.
+pub fn list_impostors(disk: &dyn Disk, data_dir: &Path) -> Result<Vec<(Ulid, PathBuf)>, Error> {
+    named(disk, data_dir, |entry| !entry.is_dir)
+}
+
+fn named(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    wanted: impl Fn(&Entry) -> bool,
+) -> Result<Vec<(Ulid, PathBuf)>, Error> {
     let entries = match disk.list(data_dir) {
         Ok(entries) => entries,
         Err(e) if e.is_not_found() => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
     };
     let ulid = |name: &str| Ulid::from_string(name).ok().filter(|u| u.to_string() == name);
-    let dirs = entries.iter().filter(|e| e.is_dir);
-    Ok(dirs.filter_map(|e| Some((ulid(&e.name)?, data_dir.join(&e.name)))).collect())
+    let found = entries.iter().filter(|e| wanted(e));
+    Ok(found.filter_map(|e| Some((ulid(&e.name)?, data_dir.join(&e.name)))).collect())
 }
 
 /// Removes a block: renamed first, durably, so that it is gone at one stroke and no power cut brings half of it back. One that is

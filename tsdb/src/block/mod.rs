@@ -18,7 +18,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
-pub use dirs::{list, remove, remove_leftovers, set_aside};
+pub use dirs::{list, list_impostors, remove, remove_leftovers, set_aside};
 pub use index::postings::Postings;
 pub(crate) use index::symbols::SymbolCache;
 pub use meta::{BlockDesc, BlockMeta, BlockStats, Compaction};
@@ -65,6 +65,15 @@ impl Error {
             Error::Disk(e) => Some(&e.path),
             Error::Corrupt { path, .. } => Some(path),
             Error::Unwritable { .. } => None,
+        }
+    }
+
+    /// Whether the block cannot be used, however often it is tried.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Error::Disk(e) => e.is_wrong_kind(),
+            Error::Corrupt { .. } => true,
+            Error::Unwritable { .. } => false,
         }
     }
 

@@ -41,20 +41,41 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+
+    /// Whether something of another kind stands there: a pipe, a device or a directory for a file, a file for a directory, links that
+    /// lead in a circle. Trying again does not help.
+    pub fn is_wrong_kind(&self) -> bool {
+        let is_no_file = self.source.get_ref().is_some_and(|e| e.is::<NoRegularFile>());
+        let kinds = [io::ErrorKind::IsADirectory, io::ErrorKind::NotADirectory];
+        is_no_file || kinds.contains(&self.source.kind()) || is_loop(&self.source)
+    }
 }
+
+/// Whether links lead in a circle.
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// What stands where a regular file belongs. To read a pipe waits for its writer, to read `/dev/zero` never ends.
+#[derive(Debug, thiserror::Error)]
+#[error("it is {0}, and no regular file")]
+struct NoRegularFile(&'static str);
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// The name in its directory. Names that are not UTF-8 are none of ours and are not listed.
     pub name: String,
-    /// Whether it is a directory.
+    /// Whether it is a directory, or a link to one.
     pub is_dir: bool,
-    /// Length in bytes (0 for directories).
+    /// Whether it is neither a directory nor a regular file, nor a link to one: a pipe, a device, a link that leads nowhere or in a circle.
+    pub is_other: bool,
+    /// Length in bytes (0 where it is no regular file).
     pub len: u64,
 }
 
-/// Creates, reads, names and removes files.
+/// Creates, reads, names and removes files. What is opened as a file must be a regular one, or a link to one: all else is an error that
+/// says what it is, and is never waited for.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// A new empty file, opened for appending; one that stands there is truncated.
     fn create(&self, path: &Path) -> Result<Box<dyn File>, Error>;
@@ -104,10 +125,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn capacity(&self, _dir: &Path) -> Result<Option<u64>, Error> {
         Ok(None)
     }
-    /// Whether something stands at the path.
+    /// Whether something stands at the path, be it a link that leads nowhere.
     fn exists(&self, path: &Path) -> bool;
     /// Takes a file (made where it is missing) and its directory for this process, until the lock is dropped or the process ends,
-    /// however it ends. None where another holds it. The directory is enough where the file cannot be made: the disk may be full.
+    /// however it ends. None where another holds it. The directory is enough where the file cannot be made: the disk may be full. What is no
+    /// regular file is set aside.
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, Error>;
     /// A random number, for names that nobody else takes: the standard library seeds its hashers from the system.
     fn random(&self) -> u64 {
@@ -141,7 +163,12 @@ pub(crate) fn set_aside(disk: &dyn Disk, path: &Path, suffix: &str) -> Result<Pa
 }
 
 /// A lock that is held; dropping it releases it.
-pub trait Lock: Send + Sync + fmt::Debug {}
+pub trait Lock: Send + Sync + fmt::Debug {
+    /// Whether its file stood there already: whoever had made it did not come to its end.
+    fn was_left_behind(&self) -> bool;
+    /// Removes its file, at a clean end. The directory stays locked.
+    fn remove_file(&self) -> Result<(), Error>;
+}
 
 /// A file that is being written.
 pub trait File: Send + Sync + fmt::Debug {

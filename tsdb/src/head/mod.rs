@@ -60,15 +60,22 @@ pub(crate) const CHUNKS_DIR: &str = "chunks_head";
 pub(crate) struct Log {
     pub(crate) wal: Wal,
     /// That of samples that came out of order, once there were any.
-    wbl: Option<Wal>,
+    pub(crate) wbl: Option<Wal>,
 }
 
 impl Log {
     /// The log of samples that came out of order; begun where there is none yet.
-    fn wbl(&mut self, disk: &Arc<dyn Disk>, dir: &Path, options: &Options) -> Result<&mut Wal, wal::Error> {
+    fn wbl(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        options: &Options,
+        metrics: &Metrics,
+    ) -> Result<&mut Wal, wal::Error> {
+        let counted = WalOptions { counters: metrics.wbl.clone(), ..wal_options(options) };
         match &mut self.wbl {
             Some(wbl) => Ok(wbl),
-            none => Ok(none.insert(Wal::open(disk.clone(), &dir.join(WBL_DIR), wal_options(options))?)),
+            none => Ok(none.insert(Wal::open(disk.clone(), &dir.join(WBL_DIR), counted)?)),
         }
     }
 }
@@ -172,7 +179,7 @@ impl Head {
         let wbl_segments = start::or_without(wal::segments(&*disk, &wbl_dir), "list the log of late samples");
         let mut log = Log { wal, wbl: None };
         if !wbl_segments.is_empty() {
-            let opened = log.wbl(&disk, dir, &options).map(drop);
+            let opened = log.wbl(&disk, dir, &options, &metrics).map(drop);
             start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
         let unfinished = replay::clear_unfinished(&*disk, dir);
@@ -421,7 +428,8 @@ impl Head {
         let note = |now, took| self.metrics.spreads.wal_fsync_seconds.observe(now, took);
         timed(&*self.clock, note, || syncer.sync())?;
         if let Some(wbl) = wbl {
-            wbl.sync()?;
+            let note = |now, took| self.metrics.spreads.wbl_fsync_seconds.observe(now, took);
+            timed(&*self.clock, note, || wbl.sync())?;
         }
         self.metrics.wal_fsyncs.fetch_add(1, Relaxed);
         if let Some(segment) = segment {

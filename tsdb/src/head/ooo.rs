@@ -264,11 +264,14 @@ impl OutOfOrder {
         (counts, blocks)
     }
 
-    /// Forgets the chunks that are in blocks now.
-    fn forget(&self, counts: &FxHashMap<u32, usize>) {
+    /// Forgets the chunks that are in blocks now; says how many.
+    fn forget(&self, counts: &FxHashMap<u32, usize>) -> u64 {
         let mut all = self.series.write();
+        let mut forgotten = 0;
         all.retain(|id, series| {
-            series.full.drain(..counts.get(id).copied().unwrap_or(0).min(series.full.len()));
+            let count = counts.get(id).copied().unwrap_or(0).min(series.full.len());
+            series.full.drain(..count);
+            forgotten += count as u64;
             !series.full.is_empty() || !series.open.is_empty()
         });
         let oldest = all.values().filter_map(|s| s.times()).map(|(first, _)| first).min();
@@ -277,6 +280,7 @@ impl OutOfOrder {
             *all = FxHashMap::default();
             self.any.store(false, Release);
         }
+        forgotten
     }
 }
 
@@ -307,7 +311,8 @@ impl Head {
         if !self.out_of_order.any() {
             return Ok(None);
         }
-        let segment = self.log.lock().wbl(&self.disk, &self.dir, &self.options)?.next_segment()?;
+        let segment =
+            self.log.lock().wbl(&self.disk, &self.dir, &self.options, &self.metrics)?.next_segment()?;
         let (chunks, blocks) = self.out_of_order.cut_all(self.options.min_block_duration_ms);
         self.queue_full(chunks.keys().copied().collect());
         self.flush_full()?;
@@ -356,12 +361,18 @@ impl Head {
 
     /// Ends a compaction whose blocks queriers see: what was taken leaves memory and the log.
     pub(crate) fn forget_out_of_order(&self, taken: &Taken) -> Result<(), Error> {
-        self.out_of_order.forget(&taken.chunks);
+        self.metrics.chunks_removed.fetch_add(self.out_of_order.forget(&taken.chunks), Relaxed);
         // Queriers that are open now may still read its head chunk files.
         let mut unneeded = self.unneeded.lock();
         *unneeded = Some((self.held_from(), self.isolation.mark()));
         drop(unneeded);
-        Ok(self.log.lock().wbl(&self.disk, &self.dir, &self.options)?.truncate(taken.segment)?)
+        self.metrics.wbl_truncations.fetch_add(1, Relaxed);
+        let mut log = self.log.lock();
+        let wbl = log.wbl(&self.disk, &self.dir, &self.options, &self.metrics);
+        wbl.and_then(|wbl| wbl.truncate(taken.segment)).inspect_err(|_| {
+            self.metrics.wbl_truncations_failed.fetch_add(1, Relaxed);
+        })?;
+        Ok(())
     }
 }
 

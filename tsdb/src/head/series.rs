@@ -418,6 +418,11 @@ impl Chain {
 }
 
 impl State {
+    /// How many chunks.
+    pub(crate) fn num_chunks(&self) -> u64 {
+        self.chains().map(|chain| chain.num_chunks() as u64).sum()
+    }
+
     /// All chains, the older first.
     pub(crate) fn chains(&self) -> impl Iterator<Item = &Chain> {
         self.replayed.as_deref().into_iter().chain(std::iter::once(&self.chain))

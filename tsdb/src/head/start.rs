@@ -22,8 +22,13 @@ pub(crate) fn or_without<T: Default, E: std::fmt::Display>(result: Result<T, E>,
     })
 }
 
-/// Sets aside what would stand in the way of the head: a file where a directory belongs, or the reverse, and directories that cannot
-/// be listed.
+/// How names of snapshots of the memory begin.
+const SNAPSHOT_PREFIX: &str = "chunk_snapshot.";
+/// The file of series numbers while it is written: what stands in its place would keep all new series out.
+const REFS_IN_WRITING: &str = "head_refs.json.tmp";
+
+/// Sets aside what would stand in the way of the head: a file where a directory belongs, or the reverse, what is neither, and directories
+/// that cannot be listed.
 pub(super) fn clear_the_way(disk: &dyn Disk, dir: &Path, metrics: &Metrics) {
     let entries = or_without(disk.list(dir), "look for what is in the way");
     let counters = [
@@ -52,15 +57,31 @@ pub(super) fn clear_the_way(disk: &dyn Disk, dir: &Path, metrics: &Metrics) {
             Err(error) => away(disk, &path, UNREADABLE, &error, counter),
         }
     }
+    for entry in entries.iter().filter(|e| !e.is_dir && is_snapshot(&e.name)) {
+        away(disk, &dir.join(&entry.name), WRONG_KIND, &"it is no directory", &metrics.snapshots_failed);
+    }
+    for entry in entries.iter().filter(|e| e.name == REFS_IN_WRITING && (e.is_dir || e.is_other)) {
+        away(disk, &dir.join(&entry.name), WRONG_KIND, &"it is no file", &metrics.wal_corruptions);
+    }
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Segments are files, checkpoints are directories.
 fn is_wrong(dir: &str, entry: &Entry) -> bool {
-    let is_number = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    let is_checkpoint = || entry.name.strip_prefix("checkpoint.").is_some_and(is_number);
     match entry.is_dir {
         true => dir != CHUNKS_DIR && is_number(&entry.name),
-        false => entry.name.strip_prefix("checkpoint.").is_some_and(is_number),
+        false => is_checkpoint() || entry.is_other && is_number(&entry.name),
     }
+}
+
+/// Whether a snapshot of the memory belongs there: a whole one, one in writing, or one that an earlier start took.
+fn is_snapshot(name: &str) -> bool {
+    let parts = |rest: &str| rest.split('.').all(|part| is_number(part) || matches!(part, "tmp" | "taken"));
+    name.strip_prefix(SNAPSHOT_PREFIX).is_some_and(parts)
 }
 
 fn away(disk: &dyn Disk, path: &Path, suffix: &str, reason: &dyn std::fmt::Display, counter: &AtomicU64) {

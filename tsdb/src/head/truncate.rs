@@ -32,9 +32,11 @@ impl Head {
         self.with_series(&ids, |id, page, slot| {
             let Some(series) = page.series(slot) else { return };
             let mut state = series.state.lock();
+            let before = state.num_chunks();
             for chain in state.chains_mut() {
                 chain.truncate(mint);
             }
+            self.metrics.chunks_removed.fetch_add(before - state.num_chunks(), Relaxed);
             if let Some(oldest) = state.chains().filter_map(|c| c.min_time()).min() {
                 self.min_time.fetch_min(oldest.max(mint), SeqCst);
             } else if state.is_idle() && !self.out_of_order.has(id) {
@@ -88,9 +90,11 @@ impl Head {
         self.with_series(candidates, |id, page, slot| {
             let Some(series) = page.series(slot) else { return };
             let mut state = series.state.lock();
+            let chunks = state.num_chunks();
             if state.dead || self.out_of_order.has(id) || !may_go(id, &mut state) {
                 return;
             }
+            self.metrics.chunks_removed.fetch_add(chunks, Relaxed);
             state.dead = true;
             dead.push(id);
             if page.retire() {
@@ -124,7 +128,7 @@ impl Head {
         self.with_series(&ids, |_, page, slot| {
             if let Some(series) = page.series(slot) {
                 let state = series.state.lock();
-                chunks += state.chains().map(|c| c.num_chunks() as u64).sum::<u64>();
+                chunks += state.num_chunks();
                 stale += u64::from(state.chain.last().is_some_and(|(_, v)| model::is_stale(v)));
             }
         });

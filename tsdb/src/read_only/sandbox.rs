@@ -120,7 +120,10 @@ impl Disk for SandboxDisk {
             let mut copy = path.as_os_str().to_owned();
             copy.push(".copy");
             let copy = PathBuf::from(copy);
-            fs::copy(path, &copy).map_err(|e| Error::new("copy", path, e))?;
+            let failed = |e| Error::new("copy", path, e);
+            let mut from = RealDisk.reader(path)?;
+            let mut to = fs::File::create(&copy).map_err(failed)?;
+            io::copy(&mut from, &mut to).map_err(failed)?;
             RealDisk.rename(&copy, path)?;
         }
         Ok(Box::new(SandboxFile(RealDisk.append(path)?)))

@@ -52,6 +52,17 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// Its name in flags and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Snappy => "snappy",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
 /// How a log is written.
 #[derive(Clone, Debug)]
 pub struct WalOptions {

@@ -459,9 +459,7 @@ impl Syncer for PathSyncer {
             Ok(file) => file.sync(),
             Err(e) if e.is_not_found() => Ok(()),
             // This process has not written it, and has reported that it cannot use it.
-            Err(e) if matches!(e.source.kind(), ErrorKind::PermissionDenied | ErrorKind::IsADirectory) => {
-                Ok(())
-            }
+            Err(e) if e.is_wrong_kind() || e.source.kind() == ErrorKind::PermissionDenied => Ok(()),
             Err(e) => Err(e),
         }
     }

@@ -1,5 +1,4 @@
-//! Metadata in the log: Prometheus reads on behind it, and what it leaves still has it. (3.14 itself logs none, with its feature or
-//! without: its scrapes and remote writes leave no such record.)
+//! Metadata in the log: Prometheus reads on behind it, and what it leaves still has it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -64,7 +64,7 @@ impl Head {
         if records.is_empty() {
             return Ok(());
         }
-        log.wbl(&self.disk, &self.dir, &self.options)?.log(records)
+        log.wbl(&self.disk, &self.dir, &self.options, &self.metrics)?.log(records)
     }
 
     /// Stores a sample that came out of order; true where a chunk is full now.
