@@ -81,9 +81,9 @@ fn duration(expr: &DurationExpr, wrapped: bool) -> Value {
         }),
         DurationExprKind::Step => node("step", Value::Null, Value::Null),
         DurationExprKind::Range => node("range", Value::Null, Value::Null),
-        DurationExprKind::Unary { negative, expr } => {
-            node(if *negative { "-" } else { "+" }, Value::Null, part(expr))
-        }
+        DurationExprKind::Unary { negative: true, expr } => node("-", Value::Null, part(expr)),
+        // a plus says nothing, and Prometheus has no node for it
+        DurationExprKind::Unary { negative: false, expr } => duration(expr, wrapped),
         DurationExprKind::Binary { op, lhs, rhs } => node(op.symbol(), part(lhs), part(rhs)),
         DurationExprKind::Min(a, b) => node("min_of", part(a), part(b)),
         DurationExprKind::Max(a, b) => node("max_of", part(a), part(b)),

@@ -241,8 +241,10 @@ impl Run {
         match self.outcome("commit", result) {
             Some(()) => {
                 self.totals.samples += batch.len() as u64;
+                // an empty one does nothing
+                let is_synced = self.options.wal_sync == WalSync::Always && !batch.is_empty();
                 self.model.commit(batch, (before, self.wal_segment()));
-                if self.options.wal_sync == WalSync::Always {
+                if is_synced {
                     self.model.synced();
                 }
             }
