@@ -354,6 +354,11 @@ impl HeadChunks {
         Ok(())
     }
 
+    /// What makes the files that are ended durable, for a caller who does not want to keep others from writing meanwhile.
+    pub fn syncers(&self) -> Vec<Arc<dyn disk::Syncer>> {
+        self.unsynced.clone()
+    }
+
     /// Makes what was written durable, and renames the directory, which must not exist under that name. References stay.
     pub fn move_to(&mut self, dir: &Path) -> Result<(), Error> {
         self.cut_file()?;

@@ -182,7 +182,7 @@ impl Head {
             let opened = log.wbl(&disk, dir, &options, &metrics).map(drop);
             start::or_without(opened, "open the log of late samples for writing: that is tried again");
         }
-        let unfinished = replay::clear_unfinished(&*disk, dir);
+        let unfinished = replay::files::clear_unfinished(&*disk, dir);
         let unfinished = start::or_without(unfinished, "look for head chunks of an interrupted start");
         let snapshot = memory::take(&*disk, dir, !unfinished, &refs);
         let snapshot = start::or_without(snapshot, "take a snapshot of the memory");
@@ -190,7 +190,7 @@ impl Head {
         let replay = replay::Progress::new(logs, clock.now_ms());
         let out_of_order = ooo::OutOfOrder::new(options.out_of_order_window_ms, options.encodings);
         let exemplars = exemplars::Exemplars::new(options.exemplar_limit);
-        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(replay::NEXT_CHUNKS_DIR));
+        let mut chunks = HeadChunks::open(disk.clone(), &dir.join(replay::files::NEXT_CHUNKS_DIR));
         start::or_without(chunks.for_each(|_| {}), "read the head chunks that could not be removed");
         let cut_rule = CutRule {
             samples: options.samples_per_chunk.max(2),

@@ -4,6 +4,7 @@
 //! of their own, which is put before the samples of this run at the end. Segments are read one by one: a torn end is cut
 //! off, damage costs the rest of its segment, which is set aside, and what stands behind is read on.
 
+pub(crate) mod files;
 mod join;
 mod snapshot;
 
@@ -22,10 +23,8 @@ use super::exemplars::Exemplar;
 use super::memory::{self, Snapshot};
 use super::ooo::Inserted;
 use super::series::{Outcome, PAGE_SLOTS};
-use super::{CHUNKS_DIR, Head, WAL_DIR, WBL_DIR};
+use super::{Head, WAL_DIR, WBL_DIR};
 use crate::block::Interval;
-use crate::disk::{self, Disk};
-use crate::error::Error;
 use crate::wal;
 use crate::wal::read::SegmentsReader;
 use crate::wal::records::{Record, RecordType, decode, decode_histograms, decode_samples, decode_series};
@@ -185,62 +184,6 @@ impl Progress {
     }
 }
 
-/// Where replay writes head chunk files, until they have all that those of the run before have.
-pub(super) const NEXT_CHUNKS_DIR: &str = "chunks_head.next";
-
-/// Names of directories with head chunks of earlier runs: their samples are in the log.
-fn aside_name(number: u32) -> String {
-    format!("{CHUNKS_DIR}.replaying.{number}")
-}
-
-/// Removes the head chunk files of a start that did not come to its end; says whether there were any.
-pub(crate) fn clear_unfinished(disk: &dyn Disk, dir: &Path) -> Result<bool, Error> {
-    let name = aside_name(0);
-    let prefix = name.trim_end_matches('0');
-    let is_left = |e: &disk::Entry| e.name == NEXT_CHUNKS_DIR || e.name.starts_with(prefix);
-    let is_left = disk.list(dir)?.iter().any(is_left);
-    let next = dir.join(NEXT_CHUNKS_DIR);
-    if disk.exists(&next)
-        && let Err(error) = disk.remove_dir_all(&next)
-    {
-        tracing::error!(%error, "cannot remove head chunks of a start that was interrupted");
-    }
-    Ok(is_left)
-}
-
-/// Puts the head chunk files that replay has written in the place of those of the run before. Until then Prometheus finds those that belong
-/// to what the log says.
-fn swap_chunks(head: &Head) -> Result<(), Error> {
-    let chunks = head.dir.join(CHUNKS_DIR);
-    if head.disk.exists(&chunks) {
-        let free = (0..u32::MAX).map(|n| head.dir.join(aside_name(n))).find(|p| !head.disk.exists(p));
-        free.map_or(Ok(()), |aside| head.disk.rename(&chunks, &aside))?;
-    }
-    Ok(head.chunks.lock().move_to(&chunks)?)
-}
-
-/// Takes the head chunk files of earlier runs away: their samples have been read from the log. Where the log is damaged they are only renamed, as
-/// they may have more.
-fn put_aside_away(head: &Head) -> Result<(), disk::Error> {
-    let is_whole = head.metrics.wal_corruptions.load(Relaxed) == 0;
-    let prefix = aside_name(0);
-    let prefix = prefix.trim_end_matches('0');
-    for entry in head.disk.list(&head.dir)? {
-        if !entry.is_dir || !entry.name.starts_with(prefix) {
-            continue;
-        }
-        let path = head.dir.join(&entry.name);
-        if is_whole {
-            head.disk.remove_dir_all(&path)?;
-        } else {
-            let aside = disk::free_name(&*head.disk, &head.dir.join(CHUNKS_DIR), memory::UNREAD);
-            head.disk.rename(&path, &aside)?;
-            tracing::warn!(files = %aside.display(), "kept the head chunk files of the run before: the log is damaged");
-        }
-    }
-    Ok(())
-}
-
 /// Replays all there is. Errors cost what they concern and are logged and counted: the start goes on.
 pub(crate) fn run(head: &Head) {
     let began = head.clock.monotonic();
@@ -268,7 +211,7 @@ pub(crate) fn run(head: &Head) {
     }
     head.old_refs.lock().newest = newest;
     join::chains(head);
-    match head.flush_full().and_then(|()| swap_chunks(head)) {
+    match head.flush_full().and_then(|()| files::swap(head)) {
         Err(error) => tracing::error!(%error, "cannot write head chunks: they stay in memory"),
         Ok(()) => {
             if let Err(error) = head.settle_numbers() {
@@ -280,7 +223,7 @@ pub(crate) fn run(head: &Head) {
     if let Err(error) = memory::put_away(head, keep) {
         tracing::warn!(%error, "cannot take a snapshot of the memory away");
     }
-    if let Err(error) = put_aside_away(head) {
+    if let Err(error) = files::put_aside_away(head) {
         tracing::warn!(%error, "cannot take head chunks of the run before away");
     }
     head.metrics.replay_seconds.set(head.clock.monotonic().saturating_sub(began).as_secs_f64());
