@@ -356,7 +356,10 @@ impl Head {
                 }
             }
         }
-        queue.append(&mut waiting);
+        // else the end of replay finds them again: they must not make each flush until then longer
+        if self.numbers.is_joined() {
+            queue.append(&mut waiting);
+        }
         self.queue_full(queue);
         flushed
     }

@@ -240,6 +240,11 @@ impl OutOfOrder {
         }
     }
 
+    /// The series that have some.
+    pub(super) fn series(&self) -> Vec<u32> {
+        self.series.read().keys().copied().collect()
+    }
+
     /// The first head chunk file that holds some of it.
     pub(super) fn first_file(&self) -> Option<u32> {
         let all = self.series.read();

@@ -15,20 +15,22 @@ pub(super) fn chains(head: &Head) {
     head.with_series(&ids, |id, page, slot| {
         let Some(series) = page.series(slot) else { return };
         let mut state = series.state.lock();
-        let Some(older) = state.replayed.take() else { return };
-        if let (Some((last, _)), Some(first)) = (older.last(), state.chain.min_time())
-            && first <= last
-            && let Err(error) = give_back(head, id, &mut state.chain, last)
-        {
-            tracing::error!(%error, "cannot read a chunk in memory: it overlaps older ones");
+        if let Some(older) = state.replayed.take() {
+            if let (Some((last, _)), Some(first)) = (older.last(), state.chain.min_time())
+                && first <= last
+                && let Err(error) = give_back(head, id, &mut state.chain, last)
+            {
+                tracing::error!(%error, "cannot read a chunk in memory: it overlaps older ones");
+            }
+            state.chain.prepend(*older);
         }
-        state.chain.prepend(*older);
         if state.chain.full.iter().any(|c| matches!(c.data, FullData::Memory(..))) {
             full.push(id);
         }
     });
-    head.queue_full(full);
+    full.extend(head.out_of_order.series());
     head.numbers.note_joined();
+    head.queue_full(full);
 }
 
 /// This run took samples up to `last` when it had not replayed yet what is newer: they came out of order.
