@@ -4,7 +4,8 @@
 //! the log knew before keeps the number that stands first for it there: Prometheus goes on with that one, and finds head chunks under no
 //! other. It is named once more under that number: so damage of what earlier runs logged does not cost what comes, and where the log had
 //! another number last, Prometheus comes back to this one. Behind such a name Prometheus takes what the head chunk files have in the place
-//! of what it has replayed; so they have all of it by then.
+//! of what it has replayed; so they have all of it by then, and under the number of this run too, where there is one: it then takes no sample
+//! from the log that the files have, and does not write it to them once more.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Rela
 use parking_lot::RwLock;
 
 use super::Head;
+use super::series::{FullData, PAGE_SLOTS};
 use crate::error::Error;
 
 /// Series that are settled while the log is locked.
@@ -163,13 +165,18 @@ impl Head {
         let mut log = self.log.lock();
         self.prepare_log(&mut log)?;
         // what this run has logged of them, under other numbers
-        self.with_series(ids, |_, page, slot| {
+        let mut of_this_run = Vec::new();
+        self.with_series(ids, |id, page, slot| {
             if let Some(series) = page.series(slot) {
                 series.state.lock().chain.cut();
+                of_this_run.extend(series.logged.load(Relaxed).then_some(id));
             }
         });
         for &id in ids {
             self.flush_series(id)?;
+        }
+        for id in of_this_run {
+            self.copy_chunks(id)?;
         }
         self.chunks.lock().flush()?;
         self.numbers.keep_to(last);
@@ -179,6 +186,22 @@ impl Head {
             }
         });
         self.log_series(&mut log, ids)
+    }
+
+    /// Writes the chunks of a series to head chunk files once more, under the number that this run has named it by.
+    fn copy_chunks(&self, id: u32) -> Result<(), Error> {
+        let Some(page) = self.page(id / PAGE_SLOTS as u32) else { return Ok(()) };
+        let Some(series) = page.series(id as usize % PAGE_SLOTS) else { return Ok(()) };
+        let chunks = series.state.lock().chain.full.clone();
+        let mut data = Vec::new();
+        for chunk in chunks {
+            let FullData::File(place) = chunk.data else { continue };
+            data.clear();
+            let mut files = self.chunks.lock();
+            let encoding = files.read(place, &mut data)?;
+            files.write(self.reference(id), chunk.mint, chunk.maxt, encoding, &data)?;
+        }
+        Ok(())
     }
 }
 

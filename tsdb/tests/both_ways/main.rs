@@ -6,6 +6,7 @@
 mod data;
 mod metadata;
 mod peer;
+mod turns;
 
 use std::path::Path;
 use std::sync::Arc;
